@@ -1,0 +1,30 @@
+// The two clocks. Everything that needs time takes a Clock (or a Scheduler, which is one), so that tests
+// need no real time.
+#pragma once
+
+#include <chrono>
+
+namespace hangup {
+
+using Duration = std::chrono::nanoseconds;
+// For measuring and for deadlines: never goes backwards.
+using MonoTime = std::chrono::steady_clock::time_point;
+// For people and for other machines: may jump.
+using WallTime = std::chrono::system_clock::time_point;
+
+// Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual MonoTime now() const = 0;
+  virtual WallTime wall() const = 0;
+};
+
+// The machine's own clocks.
+class SystemClock final : public Clock {
+ public:
+  MonoTime now() const override { return std::chrono::steady_clock::now(); }
+  WallTime wall() const override { return std::chrono::system_clock::now(); }
+};
+
+}  // namespace hangup

@@ -1,0 +1,72 @@
+// Texts with variables in them, "http://127.0.0.1:9000/jobs/{request.id}", compiled when the configuration is read and
+// rendered for an exchange. Contract: the template variables of the cleanup call.
+//
+// `{` starts a variable when a letter follows; any other `{` and every `}` outside a variable stand for themselves, so a
+// JSON document needs no escaping; `{{` is one `{`. `{name|default}` has a default, which may be empty; `{name|raw}` (or
+// `{name|raw|default}`) passes unescaped where escaping would apply.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace hangup::config {
+
+enum class Variable : std::uint8_t {
+  request_id, request_method, request_path, request_query, request_query_parameter, request_header, request_host,
+  path_capture, client_ip, client_port, response_status, response_header, route, upstream_server, outcome, phase, time,
+};
+
+struct VariableRef {
+  Variable variable;
+  std::string name;                     // of the header, query parameter or capture; else empty
+  std::optional<std::string> fallback;
+  bool raw = false;
+};
+
+// Where a rendered value will stand, which decides how it is escaped.
+enum class Place : std::uint8_t {
+  url,     // percent-encoded
+  header,  // as it is; refused if it has CR, LF or NUL
+  json,    // escaped for the inside of a JSON string
+  text,    // only [A-Za-z0-9._~-] passes, anything else is refused, unless raw
+};
+
+// What an exchange can say about itself.
+class VariableSource {
+ public:
+  virtual ~VariableSource() = default;
+  // nullopt: known, but without a value here. `scratch` may be used to build the value, which may be a view into it; the
+  // view is good until the next call.
+  virtual std::optional<std::string_view> value(const VariableRef& ref, std::string& scratch) const = 0;
+};
+
+struct TemplateError {
+  std::size_t offset = 0;  // into the text, where the variable starts
+  std::string message;     // "unknown variable {request.idd}: did you mean {request.id}?"
+};
+
+class Template {
+ public:
+  using Segment = std::variant<std::string, VariableRef>;
+
+  static std::expected<Template, TemplateError> parse(std::string_view text);
+
+  // The error says which variable has no value, or has one that is not allowed at this place:
+  // "{request.header.x-job-id} has no value", fit for `skipped: <reason>` in the log.
+  std::expected<std::string, std::string> render(const VariableSource& source, Place place) const;
+
+  const std::vector<Segment>& segments() const { return segments_; }
+  bool is_literal() const;
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  std::vector<Segment> segments_;
+};
+
+}  // namespace hangup::config

@@ -1,0 +1,47 @@
+// Header fields as received: an ordered multimap of views.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace hangup::http {
+
+// Views into storage that somebody else owns; the owner says for how long.
+struct Field {
+  std::string_view name;
+  std::string_view value;
+};
+
+// Names compare without case. Order, case and duplicates are kept as received.
+class Fields {
+ public:
+  void add(std::string_view name, std::string_view value) { fields_.push_back({name, value}); }
+  void reserve(std::size_t count) { fields_.reserve(count); }
+  // The first field of that name.
+  std::optional<std::string_view> find(std::string_view name) const;
+  std::size_t count(std::string_view name) const;
+  auto begin() const { return fields_.begin(); }
+  auto end() const { return fields_.end(); }
+  std::size_t size() const { return fields_.size(); }
+  bool empty() const { return fields_.empty(); }
+  operator std::span<const Field>() const { return fields_; }
+
+ private:
+  std::vector<Field> fields_;
+};
+
+// The names that belong to one connection and are never forwarded (RFC 9110 section 7.6.1): the fixed set (Connection,
+// Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade, Trailer is kept apart: dropped too) and what the
+// message's own Connection fields name. Holds views into the message.
+class HopByHop {
+ public:
+  explicit HopByHop(const Fields& fields);
+  bool contains(std::string_view name) const;
+
+ private:
+  std::vector<std::string_view> named_;
+};
+
+}  // namespace hangup::http

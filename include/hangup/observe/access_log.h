@@ -1,0 +1,71 @@
+// The access log: one JSON line per exchange and per end of a delivery attempt.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <spdlog/fwd.h>
+
+#include <hangup/base/clock.h>
+#include <hangup/base/error.h>
+#include <hangup/base/outcome.h>
+#include <hangup/config/config.h>
+
+namespace hangup::observe {
+
+// What is said about one exchange. Views are needed until AccessLog::write returns. Never an Authorization or Cookie value.
+struct AccessRecord {
+  WallTime start;
+  std::string_view request_id;
+  std::string_view client_ip;           // "unix" for a UNIX socket
+  std::uint16_t client_port = 0;
+  std::string_view method;              // "" when the request was not understood
+  std::string_view host;
+  std::string_view path;                // without the query
+  std::string_view route;               // "" when none matched
+  int status = 0;                       // what the client got; 499 for a client gone before a head; 0 never
+  Outcome outcome = Outcome::completed;
+  Phase phase = Phase::reading_request;
+  std::uint64_t bytes_in = 0;           // request body as received from the client
+  std::uint64_t bytes_out = 0;          // response body handed to the client's socket
+  Duration duration{};
+  std::optional<Duration> first_byte;   // from the start to the response head being sent to the client
+  std::string_view upstream;            // server's url; "" when none was chosen
+  std::optional<Duration> upstream_duration;  // from the choice of the server to the end of its part
+  std::optional<Duration> abort;        // from the sign of the disconnect to the upstream being closed
+  std::string_view cleanup_id;          // delivery id; "" for none
+  std::string_view cleanup_skipped;     // why a cleanup that was owed is not called; "" if it is
+  std::string_view error;               // what went wrong, for every outcome but completed and client_gone
+};
+
+// Formats records and hands them, many at a time, to an asynchronous logger.
+// Threading: one AccessLog belongs to one thread; the logger behind is shared.
+class AccessLog {
+ public:
+  // A null logger: write() does nothing.
+  explicit AccessLog(std::shared_ptr<spdlog::logger> logger);
+  ~AccessLog();  // flushes
+  void write(const AccessRecord& record);
+  // Hands over what was written; to be called at the end of a turn of the loop. Cheap when there is nothing.
+  void flush();
+
+ private:
+  std::shared_ptr<spdlog::logger> logger_;
+  std::string buffer_;
+};
+
+// Appends the record as one JSON object and a newline.
+void append_json(std::string& out, const AccessRecord& record);
+
+// The process's loggers.
+struct Loggers {
+  std::shared_ptr<spdlog::logger> access;  // asynchronous, drops the oldest when its queue is full, never blocks; null if off
+  std::shared_ptr<spdlog::logger> log;     // for people
+};
+// Opens them. The error names the file and why it can't be written.
+Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log);
+
+}  // namespace hangup::observe
