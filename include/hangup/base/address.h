@@ -1,11 +1,11 @@
 // Where a socket listens or connects to: TCP over IPv4 or IPv6, or a UNIX socket.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <sys/socket.h>
 
 #include <hangup/base/error.h>
 
@@ -17,8 +17,8 @@ class SocketAddress {
   SocketAddress() = default;
   SocketAddress(const sockaddr* address, socklen_t length);
 
-  // "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock"; numbers only, names are not looked up. The error says what
-  // was expected.
+  // "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock"; numbers only, names are not looked up. The error says
+  // what was expected.
   static Result<SocketAddress> parse(std::string_view text);
 
   int family() const { return storage_.ss_family; }

@@ -25,17 +25,29 @@ enum class Outcome : std::uint8_t {
 
 // Where an exchange stands, in this order.
 enum class Phase : std::uint8_t {
-  reading_request, queued, connecting, sending_request, awaiting_response, streaming_response, tunnel,
+  reading_request,
+  queued,
+  connecting,
+  sending_request,
+  awaiting_response,
+  streaming_response,
+  tunnel,
 };
 
 inline constexpr std::array<std::string_view, 11> outcome_names = {
-    "completed", "client_gone", "client_timeout", "upstream_unreachable", "upstream_timeout", "upstream_reset",
-    "upstream_invalid", "rejected", "deadline", "shutdown", "crashed"};
+    "completed",        "client_gone",    "client_timeout",   "upstream_unreachable",
+    "upstream_timeout", "upstream_reset", "upstream_invalid", "rejected",
+    "deadline",         "shutdown",       "crashed"};
 inline constexpr std::array<std::string_view, 7> phase_names = {
-    "reading_request", "queued", "connecting", "sending_request", "awaiting_response", "streaming_response", "tunnel"};
+    "reading_request",    "queued", "connecting", "sending_request", "awaiting_response",
+    "streaming_response", "tunnel"};
 
-constexpr std::string_view to_string(Outcome outcome) { return outcome_names[static_cast<std::size_t>(outcome)]; }
-constexpr std::string_view to_string(Phase phase) { return phase_names[static_cast<std::size_t>(phase)]; }
+constexpr std::string_view to_string(Outcome outcome) {
+  return outcome_names[static_cast<std::size_t>(outcome)];
+}
+constexpr std::string_view to_string(Phase phase) {
+  return phase_names[static_cast<std::size_t>(phase)];
+}
 
 // A set of outcomes.
 class OutcomeSet {

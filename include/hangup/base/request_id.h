@@ -9,8 +9,8 @@
 
 namespace hangup {
 
-// Makes UUIDv7s. Threading: one generator belongs to one thread; ids of different generators do not collide, since
-// 74 bits of each are random (from getrandom, fetched in batches).
+// Makes UUIDv7s. Threading: one generator belongs to one thread; ids of different generators do not collide,
+// since 74 bits of each are random (from getrandom, fetched in batches).
 class UuidGenerator {
  public:
   explicit UuidGenerator(const Clock& clock) : clock_(clock) {}

@@ -15,8 +15,8 @@ namespace hangup {
 class Timer {
  public:
   virtual ~Timer() = default;
-  // Fires once at `when` (at the next turn of the loop if that has passed). Replaces what was set before; moving
-  // a deadline later costs no more than an assignment.
+  // Fires once at `when` (at the next turn of the loop if that has passed). Replaces what was set before;
+  // moving a deadline later costs no more than an assignment.
   virtual void set(MonoTime when) = 0;
   virtual void cancel() = 0;
 };

@@ -12,8 +12,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 // Appends `value` with everything but RFC 3986 unreserved characters percent-encoded.
 void append_percent_encoded(std::string& out, std::string_view value);
 
-// Appends `value` escaped for the inside of a JSON string (RFC 8259 section 7), without the quotes. Bytes that are
-// not UTF-8 become U+FFFD, so that the document stays valid.
+// Appends `value` escaped for the inside of a JSON string (RFC 8259 section 7), without the quotes. Bytes
+// that are not UTF-8 become U+FFFD, so that the document stays valid.
 void append_json_escaped(std::string& out, std::string_view value);
 
 // The candidate nearest to `name` by edit distance, if near enough to be a likely misspelling; else empty.

@@ -18,8 +18,8 @@ struct Bytes {
   auto operator<=>(const Bytes&) const = default;
 };
 
-// "250ms", "30s", "15m", "1h"; a bare "0" too. Nothing else: no sign, no blank, no fraction. nullopt on anything
-// else and on overflow.
+// "250ms", "30s", "15m", "1h"; a bare "0" too. Nothing else: no sign, no blank, no fraction. nullopt on
+// anything else and on overflow.
 std::optional<Duration> parse_duration(std::string_view text);
 // The shortest text that parse_duration reads back, "250ms".
 std::string format_duration(Duration duration);

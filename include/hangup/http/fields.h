@@ -1,6 +1,7 @@
 // Header fields as received: an ordered multimap of views.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -32,16 +33,18 @@ class Fields {
   std::vector<Field> fields_;
 };
 
-// The names that belong to one connection and are never forwarded (RFC 9110 section 7.6.1): the fixed set (Connection,
-// Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade, Trailer is kept apart: dropped too) and what the
-// message's own Connection fields name. Holds views into the message.
+// The names that belong to one connection and are never forwarded (RFC 9110 section 7.6.1): the fixed set
+// (Connection, Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authentication-Info,
+// Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade) and what the message's own Connection fields
+// name. Host and Content-Length stay even if named: a client must not be able to strip what the message is
+// read by. Holds views into the message.
 class HopByHop {
  public:
   explicit HopByHop(const Fields& fields);
   bool contains(std::string_view name) const;
 
  private:
-  std::vector<std::string_view> named_;
+  std::vector<std::string_view> named_;  // sorted; nearly always empty
 };
 
 }  // namespace hangup::http

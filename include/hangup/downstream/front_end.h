@@ -1,0 +1,37 @@
+// A worker's side of one listener: accepts clients, reads their requests, and hands them on as ClientStreams.
+//
+// HTTP/1 by libevent's evhttp with its socket taken over: evhttp accepts, owns connection and request
+// objects, dispatches and keeps alive; the bytes of the socket are ours.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include <hangup/base/error.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/net/fd.h>
+
+namespace hangup::net {
+class EventLoop;
+}
+
+namespace hangup::downstream {
+
+// Threading: belongs to its loop's thread.
+class FrontEnd {
+ public:
+  virtual ~FrontEnd() = default;  // closes every connection; their observers hear nothing
+  // Stops accepting, closes idle connections, and the others after the answer they are giving.
+  virtual void drain() = 0;
+  virtual std::size_t connections() const = 0;
+};
+
+// Takes over a listening socket. `listener` and `sink` outlive the front end. The error says what to do.
+Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
+                                                 const config::Listener& listener, RequestSink& sink);
+
+// Sends one request through a front end of its own on loopback. An error means that the libevent found at run
+// time does not behave as the take-over of its sockets needs, and that hangup must not start.
+Result<void> self_test();
+
+}  // namespace hangup::downstream

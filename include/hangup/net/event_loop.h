@@ -1,0 +1,68 @@
+// One thread's event loop: a libevent base without locks, its timers, and the way in from other threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <hangup/base/scheduler.h>
+#include <hangup/net/fd.h>
+
+struct event_base;
+struct event;
+
+namespace hangup::net {
+
+// Threading: belongs to the thread that calls run(), except post() and stop(). Destroyed after everything
+// that uses it.
+class EventLoop final : public Scheduler {
+ public:
+  EventLoop();  // aborts when the kernel gives no epoll or eventfd: nothing can be done without
+  ~EventLoop() override;
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Turns until stop(). May be called again.
+  void run();
+  // Any thread.
+  void stop();
+  // Runs `work` on the loop's thread, soon. Any thread. Work that is still waiting when the loop is destroyed
+  // is not run.
+  void post(std::move_only_function<void()> work);
+  // Runs at the end of each turn, for what is better done once for many events. To be set before run().
+  void at_end_of_turn(std::function<void()> hook) { end_of_turn_ = std::move(hook); }
+
+  MonoTime now() const override;
+  WallTime wall() const override;
+  std::unique_ptr<Timer> make_timer(std::function<void()> on_fire) override;
+  void defer(std::move_only_function<void()> work) override { deferred_.push_back(std::move(work)); }
+
+  // The thread's one buffer for reading from sockets. What a socket handler reads into it is good until that
+  // handler returns; code that is called from there must not read into it.
+  std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_size}; }
+  static constexpr std::size_t read_buffer_size = 256 * 1024;
+
+  event_base* base() { return base_.get(); }
+
+ private:
+  struct BaseDeleter {
+    void operator()(event_base* base) const;
+  };
+  void run_deferred();
+  void run_posted();
+
+  std::unique_ptr<event_base, BaseDeleter> base_;
+  std::unique_ptr<char[]> read_buffer_;
+  std::vector<std::move_only_function<void()>> deferred_;
+  std::function<void()> end_of_turn_;
+  bool stopping_ = false;
+
+  Fd wakeup_;
+  event* wakeup_event_ = nullptr;
+  std::mutex mutex_;
+  std::vector<std::move_only_function<void()>> posted_;  // guarded by mutex_
+};
+
+}  // namespace hangup::net

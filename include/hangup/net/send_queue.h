@@ -1,0 +1,32 @@
+// Bytes that a socket has not taken yet. Empty, it holds no memory to speak of; its owner bounds it by
+// stopping what feeds it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <hangup/net/transport.h>
+
+namespace hangup::net {
+
+class SendQueue {
+ public:
+  std::size_t size() const { return bytes_.size() - sent_; }
+  bool empty() const { return size() == 0; }
+  void append(std::string_view bytes) { bytes_.append(bytes); }
+  // To append to, by functions that write to a string.
+  std::string& tail() { return bytes_; }
+
+  // Hands what is queued, then `more` and `suffix`, to the socket in one call; what it does not take is
+  // queued. The result tells of that call: failed, or ok when nothing is left, or would_block.
+  IoResult write(Transport& transport, std::string_view more = {}, std::string_view suffix = {});
+  void clear();
+
+ private:
+  void took(std::size_t count);
+
+  std::string bytes_;
+  std::size_t sent_ = 0;
+};
+
+}  // namespace hangup::net

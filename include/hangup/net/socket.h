@@ -1,0 +1,30 @@
+// Making sockets. All are non-blocking and close-on-exec.
+#pragma once
+
+#include <hangup/base/address.h>
+#include <hangup/base/error.h>
+#include <hangup/net/fd.h>
+
+namespace hangup::net {
+
+struct ListenOptions {
+  int backlog = 4096;
+  bool reuse_port = false;  // several listeners at one address, one a thread; TCP only
+};
+
+// Binds and listens. A UNIX socket's path is replaced when it is a stale socket that nobody answers on. The
+// error names the address and the reason.
+Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options);
+
+// The address that a socket is bound to, with the real port.
+Result<SocketAddress> local_address(const Fd& socket);
+SocketAddress peer_address(int fd);
+
+// Starts to connect; the socket becomes writable when that is decided (Transport::take_error). TCP_NODELAY is
+// set.
+Result<Fd> start_connect(const SocketAddress& address);
+
+// What every client's connection gets: TCP_NODELAY. Nothing for UNIX sockets.
+void set_no_delay(int fd);
+
+}  // namespace hangup::net

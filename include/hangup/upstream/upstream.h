@@ -1,0 +1,106 @@
+// Requests to an upstream's servers: which server, over which connection, and what came of it.
+//
+// The way of a request: start() finds a server and a connection, or waits in the queue for one;
+// on_connected() asks for the request, which goes out by send_head() and send_body(); the response comes back
+// through the observer. It ends with the last of the response's body, with on_failed(), or with abort().
+//
+// Threading: everything here belongs to one worker's thread, except SharedUpstream.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <hangup/config/config.h>
+#include <hangup/http/message.h>
+
+namespace hangup::net {
+class EventLoop;
+}
+
+namespace hangup::upstream {
+
+struct OutgoingRequest {
+  std::string_view method;
+  std::string_view target;
+  std::span<const http::Field> fields;  // end to end, and Host
+  http::Framing body;                   // none, length or chunked
+};
+
+struct Failure {
+  enum class Kind : std::uint8_t {
+    overloaded,       // the queue is full
+    unreachable,      // no server could be connected to
+    connect_timeout,  // likewise, and the last one was too slow
+    reset,            // the server closed before its response was whole
+    invalid,          // what the server sent is not HTTP
+  };
+  Kind kind = Kind::reset;
+  std::string message;
+  // For reset: the connection had served another request before, and not a byte of a response came: the
+  // server may have closed it as idle just when this request was sent.
+  bool stale_connection = false;
+};
+
+class ServerObserver {
+ public:
+  // No server has a connection free; the request waits.
+  virtual void on_queued() = 0;
+  virtual void on_connecting(const config::Server& server) = 0;
+  // The time for send_head().
+  virtual void on_connected(const config::Server& server) = 0;
+  // What send_body() kept has been taken by the kernel.
+  virtual void on_request_drained() = 0;
+  virtual void on_interim(const http::ResponseHead& head) = 0;
+  virtual void on_response_head(http::ResponseHead head) = 0;
+  // Some of the response's body; `last` ends the response and the request. `data` may be empty only with
+  // `last`, and is good until the call returns.
+  virtual void on_response_body(std::string_view data, bool last, const http::Fields& trailers) = 0;
+  virtual void on_failed(const Failure& failure) = 0;
+
+ protected:
+  ~ServerObserver() = default;
+};
+
+// Destroying one that has not ended aborts it.
+class ServerRequest {
+ public:
+  virtual ~ServerRequest() = default;
+  // May call the observer, and may end the request, before it returns.
+  virtual void start() = 0;
+  // The connect deadline has passed: goes on with the next server, if there is one.
+  virtual void give_up_connecting() = 0;
+  virtual void send_head(const OutgoingRequest& request) = 0;
+  // As ClientStream::send_body: true when the kernel has taken everything so far, else on_request_drained()
+  // follows. What can't be sent because the server no longer reads is dropped, since its response may still
+  // come.
+  virtual bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers = {}) = 0;
+  virtual void pause_response(bool paused) = 0;
+  // Closes the connection so that the server sees it at once (RST), or leaves the queue. The observer hears
+  // nothing more.
+  virtual void abort() = 0;
+  // The first byte of the request was written to a server's socket: it may have begun work.
+  virtual bool sent_anything() const = 0;
+};
+
+// What the workers share of an upstream: how many connections and requests each server has, and who waits for
+// one. Thread-safe; no locks unless somebody waits.
+class SharedUpstream;
+std::shared_ptr<SharedUpstream> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
+
+// One worker's pool of connections to an upstream's servers.
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+  virtual const config::Upstream& config() const = 0;
+  // `observer` outlives the request. With `fresh`, no connection that has served another request is taken.
+  virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, std::string_view method,
+                                                 bool fresh) = 0;
+};
+
+// To be made before the workers run, and destroyed after they have stopped.
+std::unique_ptr<Upstream> make_upstream(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared);
+
+}  // namespace hangup::upstream

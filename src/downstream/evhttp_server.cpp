@@ -1,0 +1,146 @@
+#include "downstream/evhttp_server.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/listener.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace hangup::downstream {
+
+static_assert(
+    LIBEVENT_VERSION_NUMBER == 0x02010c00,
+    "evhttp_request's fields are used, which may change: check the take-over with another libevent");
+
+namespace {
+
+// What evhttp reads instead of the client's bytes. It must not say `Connection: close`: closing is ours.
+constexpr std::string_view ticket = "GET / HTTP/1.1\r\n\r\n";
+
+// How long accepting rests when there are no descriptors left: without a rest, the loop spins.
+constexpr auto accept_rest = std::chrono::milliseconds(100);
+
+// The callback for errors of accept gets evhttp's pointer, not ours: this finds the way back.
+thread_local std::vector<EvhttpServer*> servers_of_thread;
+
+}  // namespace
+
+EvhttpSeat::~EvhttpSeat() {
+  evhttp_connection_free(connection_);
+}
+
+void EvhttpSeat::announce(std::function<void()> dispatched) {
+  dispatched_ = std::move(dispatched);
+  server_.announcing_ = this;
+  evbuffer* input = bufferevent_get_input(buffer_);
+  evbuffer_unfreeze(input, 0);
+  evbuffer_add(input, ticket.data(), ticket.size());
+  evbuffer_freeze(input, 0);
+  bufferevent_trigger(buffer_, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
+}
+
+void EvhttpSeat::complete() {
+  evhttp_request* request = std::exchange(request_, nullptr);
+  request->chunked = 0;
+  evhttp_send_reply_end(request);  // with nothing in its output, evhttp completes and frees it now
+}
+
+// A connection between evhttp's accept and our taking it over, in the same turn of the loop.
+struct EvhttpServer::Adoption {
+  EvhttpServer* server;
+  bufferevent* buffer;
+  event* soon;
+  Adoption* next;
+};
+
+EvhttpServer::EvhttpServer(net::EventLoop& loop, net::Fd listening, Host& host)
+    : loop_(loop), host_(host), http_(evhttp_new(loop.base())) {
+  if (http_ == nullptr) std::abort();
+  evhttp_set_bevcb(http_, &EvhttpServer::on_new_buffer, this);
+  evhttp_set_gencb(http_, &EvhttpServer::on_request, this);
+  listener_ = evconnlistener_new(loop.base(), nullptr, nullptr, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                                 0, listening.release());
+  bound_ = listener_ != nullptr ? evhttp_bind_listener(http_, listener_) : nullptr;
+  if (bound_ == nullptr) std::abort();
+  evconnlistener_set_error_cb(listener_, &EvhttpServer::on_accept_error);
+  accept_again_ = loop.make_timer([this] { evconnlistener_enable(listener_); });
+  servers_of_thread.push_back(this);
+}
+
+EvhttpServer::~EvhttpServer() {
+  while (adoptions_ != nullptr) {
+    Adoption* adoption = std::exchange(adoptions_, adoptions_->next);
+    event_free(adoption->soon);
+    bufferevent_decref(adoption->buffer);
+    delete adoption;
+  }
+  evhttp_free(http_);  // the listener with it
+  std::erase(servers_of_thread, this);
+}
+
+void EvhttpServer::stop_accepting() {
+  accept_again_->cancel();
+  if (bound_ != nullptr) evhttp_del_accept_socket(http_, std::exchange(bound_, nullptr));
+}
+
+bufferevent* EvhttpServer::on_new_buffer(event_base* base, void* self) {
+  auto* server = static_cast<EvhttpServer*>(self);
+  bufferevent* buffer = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+  if (buffer == nullptr) std::abort();  // evhttp would go on with a buffer that we know nothing of
+  auto* adoption = new Adoption{server, buffer, nullptr, server->adoptions_};
+  adoption->soon = event_new(base, -1, 0, &EvhttpServer::on_adopt, adoption);
+  if (adoption->soon == nullptr) std::abort();
+  server->adoptions_ = adoption;
+  bufferevent_incref(buffer);  // until it is adopted
+  event_active(adoption->soon, 0, 0);
+  return buffer;
+}
+
+void EvhttpServer::on_adopt(int, short, void* argument) {
+  const std::unique_ptr<Adoption> adoption(static_cast<Adoption*>(argument));
+  EvhttpServer& server = *adoption->server;
+  for (Adoption** link = &server.adoptions_; *link != nullptr; link = &(*link)->next) {
+    if (*link != adoption.get()) continue;
+    *link = adoption->next;
+    break;
+  }
+  event_free(adoption->soon);
+
+  bufferevent* buffer = adoption->buffer;
+  void* callback_argument = nullptr;
+  bufferevent_getcb(buffer, nullptr, nullptr, nullptr, &callback_argument);
+  auto* connection = static_cast<evhttp_connection*>(callback_argument);
+  if (connection != nullptr) {  // else evhttp has freed it already
+    if (evhttp_connection_get_bufferevent(connection) != buffer) std::abort();
+    net::Fd socket(bufferevent_getfd(buffer));
+    bufferevent_setfd(buffer, -1);  // from here on evhttp's enabling and disabling reaches no socket
+    server.host_.on_accepted(std::make_unique<EvhttpSeat>(server, connection, buffer), std::move(socket));
+  }
+  bufferevent_decref(buffer);
+}
+
+void EvhttpServer::on_request(evhttp_request* request, void* self) {
+  auto* server = static_cast<EvhttpServer*>(self);
+  EvhttpSeat* seat = std::exchange(server->announcing_, nullptr);
+  if (seat == nullptr) std::abort();  // evhttp has read something that is not a ticket of ours
+  seat->request_ = request;
+  const auto dispatched = std::move(seat->dispatched_);  // the seat may go while it runs
+  dispatched();
+}
+
+// Most often there are no descriptors left: the connection that waits would wake the loop again and again.
+void EvhttpServer::on_accept_error(evconnlistener* listener, void*) {
+  evconnlistener_disable(listener);
+  for (EvhttpServer* server : servers_of_thread) {
+    if (server->listener_ == listener) server->accept_again_->set(server->loop_.now() + accept_rest);
+  }
+}
+
+}  // namespace hangup::downstream

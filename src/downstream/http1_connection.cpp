@@ -1,0 +1,461 @@
+#include "downstream/http1_connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include <hangup/net/socket.h>
+
+namespace hangup::downstream {
+namespace {
+
+// At most this much is read at once, and kept of a body that is paused or of requests pipelined behind the
+// one in flight.
+constexpr std::size_t input_cap = 64 * 1024;
+// Reads in one turn of the loop: a client that sends without end does not keep others waiting.
+constexpr int reads_per_turn = 4;
+// How long, and how much, a client may go on sending after the last answer: closing earlier would reset the
+// connection, and the reset can overtake the answer (RFC 9112 section 9.6).
+constexpr auto linger_time = std::chrono::seconds(2);
+
+void append_number(std::string& out, std::uint64_t number, int base) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
+  out.append(digits, end);
+}
+
+}  // namespace
+
+Http1Connection::Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket)
+    : owner_(owner),
+      seat_(std::move(seat)),
+      timer_(owner.loop().make_timer([this] { on_timer(); })),
+      parser_(owner.listener().head) {
+  const SocketAddress peer = net::peer_address(socket.get());
+  client_ = {.ip = peer.host(), .port = peer.port(), .secure = false, .listener = &owner.listener()};
+  transport_.emplace(owner.loop(), std::move(socket), *this);
+  enter(State::idle);
+}
+
+Http1Connection::~Http1Connection() {
+  if (state_ == State::closed) return;
+  net::Fd socket = transport_->release();
+  seat_.reset();
+}
+
+void Http1Connection::enter(State state) {
+  state_ = state;
+  const auto& timeouts = owner_.listener().timeouts;
+  const MonoTime now = owner_.loop().now();
+  if (state == State::idle) {
+    state_deadline_ = now + timeouts.idle;
+  } else if (state == State::head) {
+    started_ = now;
+    state_deadline_ = now + timeouts.header;
+  } else if (state == State::lingering) {
+    state_deadline_ = now + linger_time;
+  }
+  update_timer();
+}
+
+// ---- What the socket tells
+
+void Http1Connection::on_ready(net::Readiness ready) {
+  if (dead_) return client_gone();
+  sign_ = owner_.loop().now();
+  if (ready.fin) fin_ = true;
+  if (ready.readable) unread_ = true;
+  if (ready.writable && !output_.empty()) flush();
+
+  if (state_ != State::closed && !input_.empty() && reading()) take({});
+  if (state_ != State::closed && unread_ && reading()) read();
+  if (state_ == State::closed) return;
+  // What is not read can hide nothing: the kernel is asked.
+  if (!reading() && transport_->peer_state() == net::PeerState::gone) return client_gone();
+  if (fin_) on_fin();
+}
+
+// Whether bytes are wanted now. With a request in flight they are, once its body is whole: a close must not
+// hide behind pipelined bytes.
+bool Http1Connection::reading() const {
+  if (read_end_ || state_ == State::closed) return false;
+  return state_ != State::exchange || decoder_.done() || body_failed_ || !paused_;
+}
+
+// Until the kernel says that there is no more: a read that takes less than it could may have a reset behind
+// it, for which no other event would come.
+void Http1Connection::read() {
+  for (int i = 0; i < reads_per_turn; ++i) {
+    const std::span<char> buffer = owner_.loop().read_buffer().first(input_cap);
+    const net::IoResult result = transport_->read(buffer);
+    switch (result.status) {
+      case net::IoResult::Status::would_block:
+        unread_ = false;
+        return;
+      case net::IoResult::Status::failed:
+        return client_gone();
+      case net::IoResult::Status::end:
+        fin_ = read_end_ = true;
+        unread_ = false;
+        return;
+      case net::IoResult::Status::ok:
+        take({buffer.data(), result.bytes});
+        break;
+    }
+    if (!reading()) return;  // closed, or paused: pause_request(false) looks again
+  }
+  transport_->poke();
+}
+
+// Processes what is kept and then `bytes`, and keeps what can't be processed yet.
+void Http1Connection::take(std::string_view bytes) {
+  processing_ = true;
+  std::string kept = std::exchange(input_, {});
+  if (!kept.empty()) bytes = kept.append(bytes);
+  bytes.remove_prefix(process(bytes));
+  processing_ = false;
+  if (state_ == State::closed || bytes.empty()) return;
+
+  const bool next_waits = state_ == State::exchange && (decoder_.done() || body_failed_);
+  if (next_waits && (overflow_ || bytes.size() > input_cap)) {
+    overflow_ = true;
+  } else if (bytes.size() < kept.size()) {
+    kept.erase(0, kept.size() - bytes.size());
+    input_ = std::move(kept);
+  } else {
+    input_.assign(bytes);
+  }
+}
+
+std::size_t Http1Connection::process(std::string_view bytes) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const std::string_view rest = bytes.substr(done);
+    std::size_t taken = 0;
+    switch (state_) {
+      case State::idle:
+        enter(State::head);
+        continue;
+      case State::head:
+        taken = read_head(rest);
+        break;
+      case State::exchange:
+        taken = read_body(rest);
+        break;
+      case State::lingering:
+      case State::closed:
+        return bytes.size();
+    }
+    if (taken == 0) break;
+    done += taken;
+  }
+  return done;
+}
+
+// ---- Requests
+
+std::size_t Http1Connection::read_head(std::string_view bytes) {
+  const auto size = parser_.parse(bytes);
+  if (!size) {
+    refuse({Outcome::rejected, size.error().status, size.error().message});
+    return bytes.size();
+  }
+  if (*size == 0) return 0;
+  head_ = parser_.take();
+  decoder_ = http::BodyDecoder(head_.framing);
+  paused_ = true;
+  enter(State::exchange);
+  if (head_.framing.kind == http::Framing::Kind::length &&
+      head_.framing.length > owner_.listener().body_bytes.count) {
+    refuse({Outcome::rejected, 413, "the request body is longer than this server allows"});
+    return *size;
+  }
+  seat_->announce([this] { owner_.sink().on_request(*this); });
+  return *size;
+}
+
+std::size_t Http1Connection::read_body(std::string_view bytes) {
+  if (body_failed_) return bytes.size();
+  if (paused_ || decoder_.done()) return 0;
+  const auto step = decoder_.decode(bytes);
+  if (!step) {
+    body_failed_ = true;
+    set_body_deadline();
+    observer_->on_request_invalid(step.error());
+    return bytes.size();
+  }
+  received_ += step->payload.size();
+  if (received_ > owner_.listener().body_bytes.count) {
+    body_failed_ = true;
+    set_body_deadline();
+    observer_->on_request_invalid({413, "the request body is longer than this server allows"});
+    return bytes.size();
+  }
+  set_body_deadline();
+  if (!step->payload.empty() || decoder_.done()) observer_->on_request_body(step->payload, decoder_.done());
+  return step->consumed;
+}
+
+void Http1Connection::pause_request(bool paused) {
+  if (paused_ == paused || state_ != State::exchange) return;
+  paused_ = paused;
+  set_body_deadline();
+  if (!paused && !processing_ && (unread_ || !input_.empty())) transport_->poke();
+}
+
+void Http1Connection::refuse(const Refusal& refusal) {
+  body_failed_ = true;  // whatever follows can't be told apart
+  overflow_ = true;
+  if (state_ != State::exchange) enter(State::exchange);
+  owner_.sink().on_refused(*this, refusal);
+}
+
+void Http1Connection::on_fin() {
+  switch (state_) {
+    case State::idle:
+      close();
+      return;
+    case State::head:
+      if (!read_end_) return;
+      owner_.sink().on_abandoned(client_, started_);
+      close();
+      return;
+    case State::exchange:
+      if (read_end_ && !decoder_.done() && !body_failed_)
+        return client_gone();  // the rest of the request can't come any more
+      if (!fin_told_) {
+        fin_told_ = true;
+        observer_->on_half_close(sign_);
+      }
+      return;
+    case State::lingering:
+      if (read_end_) close();
+      return;
+    case State::closed:
+      return;
+  }
+}
+
+// ---- Responses
+
+void Http1Connection::send_interim(int status, std::span<const http::Field> fields) {
+  if (head_.version == http::Version::http10 || head_sent_) return;
+  http::append_response_start(output_.tail(), status, {}, fields);
+  output_.tail() += "\r\n";
+  flush();
+}
+
+void Http1Connection::send_head(const ResponseStart& start) {
+  head_sent_ = true;
+  keep_alive_ = head_.keep_alive && !owner_.draining() && !overflow_ && !fin_;
+  std::string& out = output_.tail();
+  http::append_response_start(out, start.status, start.reason, start.fields);
+
+  std::optional<std::uint64_t> length = start.content_length;
+  switch (start.body.kind) {
+    case http::Framing::Kind::none:
+      format_ = BodyFormat::none;
+      break;
+    case http::Framing::Kind::length:
+      format_ = BodyFormat::plain;
+      length = start.body.length;
+      break;
+    case http::Framing::Kind::chunked:
+    case http::Framing::Kind::until_close:
+      if (head_.version == http::Version::http11) {
+        format_ = BodyFormat::chunked;
+        out += "Transfer-Encoding: chunked\r\n";
+      } else {
+        format_ = BodyFormat::plain;
+        keep_alive_ = false;  // ended by the close
+      }
+      break;
+  }
+  if (length) {
+    out += "Content-Length: ";
+    append_number(out, *length, 10);
+    out += "\r\n";
+  }
+  if (!keep_alive_) {
+    out += "Connection: close\r\n";
+  } else if (head_.version == http::Version::http10) {
+    out += "Connection: keep-alive\r\n";
+  }
+  out += "\r\n";
+  if (start.body.empty()) return;  // send_body() follows at once
+  // Goes out with the first of the body; alone, if none comes in this turn of the loop. A connection that
+  // closes is destroyed later in the same queue.
+  owner_.loop().defer([this] {
+    if (state_ == State::exchange && !dead_ && !output_.empty() && !write_deadline_) flush();
+  });
+}
+
+bool Http1Connection::send_body(std::string_view data, bool last, std::span<const http::Field> trailers) {
+  std::string suffix;
+  if (format_ == BodyFormat::none) data = {};
+  accepted_ += data.size();
+  if (format_ == BodyFormat::chunked) {
+    if (!data.empty()) {
+      append_number(output_.tail(), data.size(), 16);
+      output_.tail() += "\r\n";
+      suffix = "\r\n";
+    }
+    if (last) {
+      suffix += "0\r\n";
+      for (const http::Field& field : trailers) {
+        suffix.append(field.name).append(": ").append(field.value).append("\r\n");
+      }
+      suffix += "\r\n";
+    }
+  }
+  last_sent_ = last;
+  const bool all = sent_all(output_.write(*transport_, data, suffix));
+  if (all && last) end_response();
+  return all;
+}
+
+void Http1Connection::flush() {
+  if (!sent_all(output_.write(*transport_))) return;
+  if (state_ != State::exchange) return;
+  if (last_sent_) {
+    StreamObserver* observer = observer_;
+    end_response();
+    observer->on_sent();
+  } else if (observer_ != nullptr && head_sent_) {
+    observer_->on_response_drained();
+  }
+}
+
+// What a write came to. A failure is told in the next turn, since we are inside a call of the observer's.
+bool Http1Connection::sent_all(const net::IoResult& result) {
+  if (result.status == net::IoResult::Status::failed) {
+    dead_ = true;
+    sign_ = owner_.loop().now();
+    transport_->poke();
+    return false;
+  }
+  const bool all = result.status == net::IoResult::Status::ok;
+  if (all) {
+    if (write_deadline_) {
+      write_deadline_.reset();
+      update_timer();
+    }
+  } else if (result.bytes > 0 || !write_deadline_) {
+    write_deadline_ = owner_.loop().now() + owner_.listener().timeouts.write_idle;
+    update_timer();
+  }
+  return all;
+}
+
+std::uint64_t Http1Connection::body_bytes_sent() const {
+  return accepted_ - std::min<std::uint64_t>(accepted_, output_.size());
+}
+
+void Http1Connection::end_response() {
+  const bool whole = decoder_.done() && !body_failed_;
+  if (seat_->announced()) seat_->complete();
+  observer_ = nullptr;
+  body_deadline_.reset();
+  head_sent_ = last_sent_ = fin_told_ = false;
+  received_ = accepted_ = 0;
+  if (!keep_alive_ || !whole || overflow_ || owner_.draining() || read_end_) {
+    if (read_end_ || (whole && !overflow_ && input_.empty())) return close();
+    input_ = {};
+    transport_->shutdown_write();
+    enter(State::lingering);
+    transport_->poke();  // a FIN may have been seen already
+    return;
+  }
+  head_ = {};
+  decoder_ = {};
+  enter(State::idle);
+  if (!input_.empty()) transport_->poke();
+}
+
+void Http1Connection::cut() {
+  // A body that ends with the connection would look whole after a FIN; anything else is visibly short.
+  const bool ends_by_close =
+      head_sent_ && format_ == BodyFormat::plain && head_.version == http::Version::http10;
+  if (ends_by_close) {
+    sockaddr nowhere{};
+    nowhere.sa_family = AF_UNSPEC;
+    ::connect(transport_->fd(), &nowhere,
+              sizeof nowhere);  // evhttp will send FIN first, so a reset on close comes too late
+  }
+  close();
+}
+
+// ---- Ends
+
+void Http1Connection::client_gone() {
+  StreamObserver* observer = observer_;
+  const bool in_head = state_ == State::head;
+  if (in_head) owner_.sink().on_abandoned(client_, started_);
+  if (observer != nullptr) observer->on_gone(sign_);
+  close();
+}
+
+void Http1Connection::drain() {
+  if (state_ == State::idle) close();
+}
+
+void Http1Connection::close() {
+  if (state_ == State::closed) return;
+  state_ = State::closed;
+  observer_ = nullptr;
+  timer_->cancel();
+  // evhttp shuts down the descriptor it remembers: that number must still be this socket.
+  net::Fd socket = transport_->release();
+  seat_.reset();
+  socket.reset();
+  owner_.on_closed(*this);
+}
+
+// ---- Deadlines
+
+void Http1Connection::set_body_deadline() {
+  if (!decoder_.done() && !paused_ && !body_failed_) {
+    body_deadline_ = owner_.loop().now() + owner_.listener().timeouts.body_idle;
+  } else if (body_deadline_) {
+    body_deadline_.reset();
+  } else {
+    return;
+  }
+  update_timer();
+}
+
+void Http1Connection::update_timer() {
+  if (state_ != State::exchange) return timer_->set(state_deadline_);
+  if (!body_deadline_ && !write_deadline_) return timer_->cancel();
+  timer_->set(std::min(body_deadline_.value_or(MonoTime::max()), write_deadline_.value_or(MonoTime::max())));
+}
+
+void Http1Connection::on_timer() {
+  sign_ = owner_.loop().now();
+  switch (state_) {
+    case State::idle:
+    case State::lingering:
+      return close();
+    case State::head:
+      return refuse({Outcome::client_timeout, 408, "the request's head did not come in time"});
+    case State::exchange:
+      if (write_deadline_ && *write_deadline_ <= sign_) {
+        write_deadline_.reset();
+        observer_->on_response_timeout();
+      } else if (body_deadline_ && *body_deadline_ <= sign_) {
+        body_deadline_.reset();
+        body_failed_ = true;
+        observer_->on_request_timeout();
+      } else {
+        update_timer();
+      }
+      return;
+    case State::closed:
+      return;
+  }
+}
+
+}  // namespace hangup::downstream

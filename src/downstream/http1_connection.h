@@ -1,0 +1,132 @@
+// The gate: one client's HTTP/1 connection. It owns the bytes of the socket, parses strictly, streams request
+// bodies with backpressure, sees every close at once and in every phase, and writes the answers. evhttp,
+// which owns the connection in name, learns of admitted requests by a ticket and of their end.
+#pragma once
+
+#include "downstream/evhttp_server.h"
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <hangup/base/scheduler.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/http/message.h>
+#include <hangup/net/event_loop.h>
+#include <hangup/net/send_queue.h>
+#include <hangup/net/transport.h>
+
+namespace hangup::downstream {
+
+class Http1Connection final : public ClientStream, public net::Transport::Handler {
+ public:
+  // What a connection needs of its front end.
+  class Owner {
+   public:
+    virtual net::EventLoop& loop() = 0;
+    virtual const config::Listener& listener() const = 0;
+    virtual RequestSink& sink() = 0;
+    virtual bool draining() const = 0;
+    // The connection has closed; it is to be destroyed, but not from inside this call.
+    virtual void on_closed(Http1Connection& connection) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket);
+  virtual ~Http1Connection();
+
+  // Closes if nothing is under way; otherwise after the answer.
+  void drain();
+
+  std::list<std::unique_ptr<Http1Connection>>::iterator self;  // the owner's
+
+  const http::RequestHead& head() const override { return head_; }
+  const ClientInfo& client() const override { return client_; }
+  MonoTime started() const override { return started_; }
+  void attach(StreamObserver& observer) override { observer_ = &observer; }
+  void pause_request(bool paused) override;
+  const http::Fields& trailers() const override { return decoder_.trailers(); }
+  bool half_closed() const override { return fin_; }
+  void send_interim(int status, std::span<const http::Field> fields) override;
+  void send_head(const ResponseStart& start) override;
+  bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override;
+  void cut() override;
+  std::uint64_t body_bytes_received() const override { return received_; }
+  std::uint64_t body_bytes_sent() const override;
+
+ private:
+  enum class State : std::uint8_t {
+    idle,       // between requests, nothing read of the next
+    head,       // some of a request's head was read
+    exchange,   // a request is with the sink
+    lingering,  // answered for the last time: what still comes is thrown away until the client closes
+    closed,
+  };
+  enum class BodyFormat : std::uint8_t { none, plain, chunked };
+
+  void on_ready(net::Readiness ready) override;
+  void enter(State state);
+
+  bool reading() const;
+  void read();
+  void take(std::string_view bytes);
+  std::size_t process(std::string_view bytes);
+  std::size_t read_head(std::string_view bytes);
+  std::size_t read_body(std::string_view bytes);
+  void refuse(const Refusal& refusal);
+  void on_fin();
+
+  void flush();
+  bool sent_all(const net::IoResult& result);
+  void end_response();
+  void client_gone();
+  void close();
+
+  void set_body_deadline();
+  void update_timer();
+  void on_timer();
+
+  Owner& owner_;
+  std::unique_ptr<EvhttpSeat> seat_;
+  std::optional<net::Transport> transport_;  // until closed
+  std::unique_ptr<Timer> timer_;
+  ClientInfo client_;
+  StreamObserver* observer_ = nullptr;
+
+  State state_ = State::idle;
+  // The connection.
+  bool fin_ = false;       // the client has sent FIN
+  bool read_end_ = false;  // and everything before it was read
+  bool dead_ = false;      // a write failed: found inside a call of the observer's, told it in the next turn
+  bool unread_ = false;    // the socket may hold bytes that no event will tell of again
+  bool processing_ = false;  // in take(), which sees by itself that the pause is over
+  bool overflow_ =
+      false;  // more was pipelined than is kept: thrown away, and the connection ends after this answer
+  // The request.
+  bool paused_ = true;
+  bool body_failed_ = false;
+  bool fin_told_ = false;
+  // The response.
+  bool head_sent_ = false;
+  bool last_sent_ = false;  // the last byte was handed over, if not to the kernel
+  bool keep_alive_ = true;
+  BodyFormat format_ = BodyFormat::none;
+
+  http::RequestHeadParser parser_;
+  http::RequestHead head_;
+  http::BodyDecoder decoder_;
+  std::string input_;  // read, and not processed yet
+  net::SendQueue output_;
+  std::uint64_t received_ = 0;
+  std::uint64_t accepted_ = 0;  // body bytes of the response that were handed to us
+  MonoTime started_;
+  MonoTime sign_;            // when the event that is being handled came, or the write failed
+  MonoTime state_deadline_;  // of idle, head, lingering
+  std::optional<MonoTime> body_deadline_;
+  std::optional<MonoTime> write_deadline_;
+};
+
+}  // namespace hangup::downstream

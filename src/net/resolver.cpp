@@ -1,0 +1,103 @@
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <netinet/in.h>
+
+#include <utility>
+
+#include <hangup/net/event_loop.h>
+#include <hangup/net/resolver.h>
+
+namespace hangup::net {
+namespace {
+
+std::vector<SocketAddress> addresses_of(const evutil_addrinfo* list) {
+  std::vector<SocketAddress> addresses;
+  for (; list != nullptr; list = list->ai_next) {
+    if (list->ai_family == AF_INET || list->ai_family == AF_INET6) {
+      addresses.emplace_back(list->ai_addr, static_cast<socklen_t>(list->ai_addrlen));
+    }
+  }
+  return addresses;
+}
+
+}  // namespace
+
+// What the asker holds, and what libevent's callback finds: whichever goes last frees the state.
+class Resolver::Query final : public Lookup {
+ public:
+  struct State {
+    Resolver& resolver;
+    std::string host;
+    Done done;  // empty when nobody wants to know any more
+    evdns_getaddrinfo_request* request = nullptr;
+  };
+
+  explicit Query(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  ~Query() override {
+    state_->done = nullptr;
+    // The callback still comes, with the news that it was cancelled.
+    if (state_->request != nullptr) evdns_getaddrinfo_cancel(state_->request);
+  }
+
+  static void answered(int result, evutil_addrinfo* list, void* argument) {
+    const std::unique_ptr<std::shared_ptr<State>> held(static_cast<std::shared_ptr<State>*>(argument));
+    const std::shared_ptr<State> state = *held;
+    state->request = nullptr;
+    --state->resolver.unanswered_;
+    auto addresses = addresses_of(list);
+    if (list != nullptr) evutil_freeaddrinfo(list);
+    Result<std::vector<SocketAddress>> answer = std::move(addresses);
+    if (result != 0) {
+      answer = std::unexpected(Error{"cannot look up " + state->host + ": " + evutil_gai_strerror(result)});
+    } else if (answer->empty()) {
+      answer = std::unexpected(Error{"cannot look up " + state->host + ": it has no address"});
+    }
+    // Deferred because libevent answers at once, from inside the question, what it knows already.
+    state->resolver.loop_.defer([state, answer = std::move(answer)]() mutable {
+      if (auto done = std::exchange(state->done, nullptr)) done(std::move(answer));
+    });
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+Resolver::~Resolver() {
+  if (dns_ == nullptr) return;
+  // Dropped questions are answered by events of the loop, which need the resolver.
+  for (int turns = 0; unanswered_ > 0 && turns < 16; ++turns) event_base_loop(loop_.base(), EVLOOP_NONBLOCK);
+  evdns_base_free(dns_, 0);
+}
+
+bool Resolver::open() {
+  if (dns_ != nullptr) return true;
+  dns_ = evdns_base_new(loop_.base(), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+  if (dns_ == nullptr) return false;
+  if (!server_.empty()) return evdns_base_nameserver_ip_add(dns_, server_.c_str()) == 0;
+  // Without the file a server on this machine is asked.
+  evdns_base_resolv_conf_parse(dns_, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+  return true;
+}
+
+std::unique_ptr<Resolver::Lookup> Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
+  auto state = std::make_shared<Query::State>(*this, host, std::move(done));
+  auto query = std::make_unique<Query>(state);
+  if (!open()) {
+    loop_.defer([state] {
+      if (auto failed = std::exchange(state->done, nullptr))
+        failed(std::unexpected(Error{"cannot start a DNS client"}));
+    });
+    return query;
+  }
+  evutil_addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_protocol = IPPROTO_TCP;
+  ++unanswered_;
+  state->request = evdns_getaddrinfo(dns_, host.c_str(), std::to_string(port).c_str(), &hints,
+                                     &Query::answered, new std::shared_ptr<Query::State>(state));
+  return query;
+}
+
+}  // namespace hangup::net

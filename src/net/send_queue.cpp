@@ -1,0 +1,48 @@
+#include <algorithm>
+
+#include <hangup/net/send_queue.h>
+
+namespace hangup::net {
+namespace {
+
+// A queue that was long gives its memory back when it is empty.
+constexpr std::size_t kept_capacity = 4096;
+
+iovec piece(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+IoResult SendQueue::write(Transport& transport, std::string_view more, std::string_view suffix) {
+  const std::size_t queued = size();
+  const iovec pieces[] = {piece(std::string_view(bytes_).substr(sent_)), piece(more), piece(suffix)};
+  if (queued + more.size() + suffix.size() == 0) return {};
+  const IoResult result = transport.write(queued == 0 ? std::span(pieces).subspan(1) : std::span(pieces));
+  if (result.status == IoResult::Status::failed) return result;
+
+  std::size_t taken = result.bytes;
+  const auto keep_rest = [&](std::string_view bytes) {
+    const std::size_t of_these = std::min(taken, bytes.size());
+    taken -= of_these;
+    bytes_.append(bytes.substr(of_these));
+  };
+  took(std::min(taken, queued));
+  taken -= std::min(taken, queued);
+  keep_rest(more);
+  keep_rest(suffix);
+  return {empty() ? IoResult::Status::ok : IoResult::Status::would_block, result.bytes, 0};
+}
+
+void SendQueue::took(std::size_t count) {
+  sent_ += count;
+  if (sent_ == bytes_.size()) clear();
+}
+
+void SendQueue::clear() {
+  sent_ = 0;
+  bytes_.clear();
+  if (bytes_.capacity() > kept_capacity) bytes_.shrink_to_fit();
+}
+
+}  // namespace hangup::net

@@ -1,0 +1,88 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include <hangup/net/socket.h>
+
+namespace hangup::net {
+namespace {
+
+Error failed(const char* what, const SocketAddress& address, int error) {
+  return {std::string("cannot ") + what + " " + address.to_string() + ": " + std::strerror(error)};
+}
+
+Fd open_socket(int family) {
+  return Fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+void set_flag(int fd, int level, int option) {
+  const int on = 1;
+  ::setsockopt(fd, level, option, &on, sizeof on);
+}
+
+// Takes away what a process that died left at the path; leaves anything else, and a socket that is in use.
+void remove_stale_socket(const SocketAddress& address) {
+  const auto* path = reinterpret_cast<const sockaddr_un*>(address.data())->sun_path;
+  struct stat status{};
+  if (::lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+  const Fd probe = open_socket(AF_UNIX);
+  if (::connect(probe.get(), address.data(), address.size()) != 0 && errno == ECONNREFUSED) ::unlink(path);
+}
+
+}  // namespace
+
+Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options) {
+  Fd socket = open_socket(address.family());
+  if (!socket) return std::unexpected(failed("make a socket for", address, errno));
+  if (address.is_unix()) {
+    remove_stale_socket(address);
+  } else {
+    set_flag(socket.get(), SOL_SOCKET, SO_REUSEADDR);
+    if (options.reuse_port) set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);
+    if (address.family() == AF_INET6) set_flag(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY);
+    set_flag(socket.get(), IPPROTO_TCP, TCP_NODELAY);  // accepted sockets inherit it
+  }
+  if (::bind(socket.get(), address.data(), address.size()) != 0 ||
+      ::listen(socket.get(), options.backlog) != 0) {
+    return std::unexpected(failed("listen on", address, errno));
+  }
+  return socket;
+}
+
+Result<SocketAddress> local_address(const Fd& socket) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return std::unexpected(Error{std::string("cannot read a socket's address: ") + std::strerror(errno)});
+  }
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
+}
+
+SocketAddress peer_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  return {reinterpret_cast<const sockaddr*>(&storage), size};
+}
+
+Result<Fd> start_connect(const SocketAddress& address) {
+  Fd socket = open_socket(address.family());
+  if (!socket) return std::unexpected(failed("make a socket for", address, errno));
+  if (!address.is_unix()) set_no_delay(socket.get());
+  if (::connect(socket.get(), address.data(), address.size()) != 0 && errno != EINPROGRESS) {
+    return std::unexpected(failed("connect to", address, errno));
+  }
+  return socket;
+}
+
+void set_no_delay(int fd) {
+  set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+}
+
+}  // namespace hangup::net

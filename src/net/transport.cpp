@@ -1,0 +1,92 @@
+#include <event2/event.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <hangup/net/event_loop.h>
+#include <hangup/net/transport.h>
+
+namespace hangup::net {
+namespace {
+
+IoResult failed(int error) {
+  if (error == EAGAIN || error == EWOULDBLOCK) return {IoResult::Status::would_block, 0, 0};
+  return {IoResult::Status::failed, 0, error};
+}
+
+}  // namespace
+
+Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
+    : socket_(std::move(socket)), handler_(handler) {
+  event_ = event_new(
+      loop.base(), socket_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+      [](evutil_socket_t, short what, void* self) {
+        // libevent reports an EPOLLERR as readable and writable.
+        static_cast<Transport*>(self)->handler_.on_ready({.readable = (what & EV_READ) != 0,
+                                                          .writable = (what & EV_WRITE) != 0,
+                                                          .fin = (what & EV_CLOSED) != 0});
+      },
+      this);
+  if (event_ == nullptr || event_add(event_, nullptr) != 0) std::abort();
+}
+
+Transport::~Transport() {
+  if (event_ != nullptr) event_free(event_);
+}
+
+IoResult Transport::read(std::span<char> into) {
+  for (;;) {
+    const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
+    if (count > 0) return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};
+    if (count == 0) return {IoResult::Status::end, 0, 0};
+    if (errno != EINTR) return failed(errno);
+  }
+}
+
+IoResult Transport::write(std::span<const iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  for (;;) {
+    const ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    if (count >= 0) return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};
+    if (errno != EINTR) return failed(errno);
+  }
+}
+
+PeerState Transport::peer_state() const {
+  pollfd query{socket_.get(), POLLRDHUP, 0};
+  if (::poll(&query, 1, 0) <= 0) return PeerState::open;
+  if ((query.revents & (POLLERR | POLLHUP)) != 0) return PeerState::gone;
+  return (query.revents & POLLRDHUP) != 0 ? PeerState::half_closed : PeerState::open;
+}
+
+int Transport::take_error() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  return error;
+}
+
+void Transport::poke() {
+  event_active(event_, 0, 1);
+}
+
+void Transport::shutdown_write() {
+  ::shutdown(socket_.get(), SHUT_WR);
+}
+
+void Transport::reset_on_close() {
+  const linger now{1, 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+Fd Transport::release() {
+  event_free(event_);
+  event_ = nullptr;
+  return std::move(socket_);
+}
+
+}  // namespace hangup::net

@@ -1,0 +1,112 @@
+// One HTTP/1.1 connection to a server: connecting, serving one request at a time, or idle in the pool.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <hangup/http/message.h>
+#include <hangup/net/event_loop.h>
+#include <hangup/net/send_queue.h>
+#include <hangup/net/transport.h>
+#include <hangup/upstream/upstream.h>
+
+namespace hangup::upstream {
+
+class Http1Connection final : public net::Transport::Handler {
+ public:
+  // Who uses the connection for a request.
+  class User {
+   public:
+    virtual void on_connect_done(int error) = 0;  // an errno, 0 when connected
+    virtual void on_request_drained() = 0;
+    virtual void on_interim(const http::ResponseHead& head) = 0;
+    virtual void on_response_head(http::ResponseHead head) = 0;
+    virtual void on_response_body(std::string_view data, bool last, const http::Fields& trailers) = 0;
+    // The connection has no user any more when this is called, and closes.
+    virtual void on_connection_failed(Failure failure) = 0;
+
+   protected:
+    ~User() = default;
+  };
+  // The pool.
+  class Owner {
+   public:
+    virtual net::EventLoop& loop() = 0;
+    // A response has ended and the connection can serve another request.
+    virtual void on_reusable(Http1Connection& connection) = 0;
+    // It has closed; it is to be destroyed, but not from inside this call.
+    virtual void on_closed(Http1Connection& connection) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // `socket` is connecting.
+  Http1Connection(Owner& owner, std::size_t server, net::Fd socket, User& user, std::string_view method);
+
+  std::size_t server() const { return server_; }
+  // Has served a request before the one it has now.
+  bool reused() const { return requests_ > 1; }
+  bool connecting() const { return state_ == State::connecting; }
+
+  // For the next request, on an idle connection.
+  void attach(User& user, std::string_view method);
+  void send_head(const OutgoingRequest& request);
+  bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers);
+  void pause_response(bool paused);
+  bool sent_anything() const { return sent_anything_; }
+  // Its user hears nothing more.
+  void abort();
+  // Of one that is idle.
+  void close();
+
+  // The owner's.
+  std::list<std::unique_ptr<Http1Connection>>::iterator self;
+  MonoTime idle_since;
+  bool pooled = false;
+
+ private:
+  enum class State : std::uint8_t { connecting, busy, idle, closed };
+
+  void on_ready(net::Readiness ready) override;
+  void read();
+  void take(std::span<char> bytes);
+  bool read_heads(std::span<char>& bytes);
+  void read_body(std::span<char>& bytes);
+  void on_end();
+  void end_response(std::string_view data);
+  void flush();
+  bool sent_all(const net::IoResult& result);
+  void fail(Failure::Kind kind, std::string message);
+
+  Owner& owner_;
+  const std::size_t server_;
+  std::optional<net::Transport> transport_;  // until closed
+  User* user_;
+  State state_ = State::connecting;
+  unsigned requests_ = 1;
+
+  // The request.
+  std::string method_;
+  http::Framing request_framing_;
+  bool request_whole_ = false;
+  bool sent_anything_ = false;
+  bool write_failed_ = false;
+  net::SendQueue output_;
+
+  // The response.
+  bool paused_ = false;
+  bool unread_ = false;        // the socket may hold bytes that no event will tell of again
+  bool any_response_ = false;  // a byte of it came
+  bool head_done_ = false;
+  bool keep_alive_ = false;
+  unsigned interims_ = 0;
+  http::ResponseHeadParser parser_;
+  http::BodyDecoder decoder_;
+  http::Framing framing_;
+  std::string input_;  // of a head, or of a body's framing, that is not whole
+};
+
+}  // namespace hangup::upstream

@@ -1,0 +1,244 @@
+#include "upstream/pool.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <hangup/net/socket.h>
+
+namespace hangup::upstream {
+
+Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
+    : loop_(loop),
+      shared_(std::move(shared)),
+      idle_(shared_->config().servers.size()),
+      order_(shared_->config().servers.size()),
+      idle_timer_(loop.make_timer([this] { close_expired(); })) {
+  shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
+    loop_.post([this, alive] {
+      if (alive.expired()) return;
+      give_up_idle();
+      serve_queue();
+    });
+  });
+}
+
+Pool::~Pool() = default;
+
+std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, std::string_view method, bool fresh) {
+  return std::make_unique<PooledRequest>(*this, *shared_, observer, method, fresh);
+}
+
+// ---- Finding a connection
+
+Pool::Found Pool::choose(const PooledRequest& request, Choice& choice) {
+  const std::size_t count = idle_.size();
+  ++turn_;
+  for (std::size_t i = 0; i < count; ++i) order_[i] = (turn_ + i) % count;
+  if (count > 1 && config().balance == config::Balance::least_requests) {
+    std::ranges::stable_sort(order_, {}, [this](std::size_t server) { return shared_->requests(server); });
+  }
+  bool any_left = false;
+  for (const std::size_t server : order_) {
+    if (request.tried(server)) continue;
+    any_left = true;
+    Http1Connection* idle = request.fresh() || idle_[server].empty() ? nullptr : idle_[server].front().get();
+    if (idle == nullptr && !shared_->try_open(server)) continue;
+    choice = {server, idle};
+    return Found::connection;
+  }
+  return any_left ? Found::none_free : Found::none_left;
+}
+
+Pool::Found Pool::find_connection(PooledRequest& request) {
+  Choice choice;
+  for (;;) {
+    const Found found = choose(request, choice);
+    if (found == Found::none_free) return found;
+    if (request.queued) leave_queue(request);
+    if (found == Found::none_left || use(choice, request)) return found;
+  }
+}
+
+// False when the server can't even be tried; the request knows.
+bool Pool::use(const Choice& choice, PooledRequest& request) {
+  if (choice.idle != nullptr) {
+    Connections& idle = idle_[choice.server];
+    busy_.splice(busy_.begin(), idle, choice.idle->self);
+    choice.idle->pooled = false;
+    shared_->no_longer_kept(choice.server);
+    choice.idle->attach(request, request.method());
+    request.on_found(*choice.idle, true);
+    return true;
+  }
+  auto socket = net::start_connect(config().servers[choice.server].address);
+  if (!socket) {
+    shared_->closed(choice.server);
+    request.on_unreachable(choice.server,
+                           {Failure::Kind::unreachable, std::move(socket.error().message), false});
+    return false;
+  }
+  busy_.push_front(
+      std::make_unique<Http1Connection>(*this, choice.server, std::move(*socket), request, request.method()));
+  busy_.front()->self = busy_.begin();
+  request.on_found(*busy_.front(), false);
+  return true;
+}
+
+bool Pool::enqueue(PooledRequest& request) {
+  if (!shared_->try_queue()) return false;
+  request.queue_position = queue_.insert(queue_.end(), &request);
+  request.queued = true;
+  return true;
+}
+
+void Pool::leave_queue(PooledRequest& request) {
+  queue_.erase(request.queue_position);
+  request.queued = false;
+  shared_->left_queue();
+}
+
+void Pool::serve_queue() {
+  while (!queue_.empty()) {
+    PooledRequest& first = *queue_.front();
+    switch (find_connection(first)) {
+      case Found::connection:
+        break;
+      case Found::none_free:
+        return;
+      case Found::none_left:
+        first.on_none_left();
+        break;
+    }
+  }
+}
+
+// ---- Connections that come free
+
+void Pool::on_reusable(Http1Connection& connection) {
+  const std::size_t server = connection.server();
+  const bool for_others = queue_.empty() && shared_->anybody_waits();
+  if (for_others || !shared_->try_keep(server)) return connection.close();
+  const bool first = std::ranges::all_of(idle_, &Connections::empty);
+  connection.idle_since = loop_.now();
+  connection.pooled = true;
+  idle_[server].splice(idle_[server].begin(), busy_, connection.self);
+  if (first) idle_timer_->set(connection.idle_since + config().connections.idle);
+  serve_queue();
+}
+
+void Pool::on_closed(Http1Connection& connection) {
+  const std::size_t server = connection.server();
+  Connections& from = connection.pooled ? idle_[server] : busy_;
+  if (connection.pooled) shared_->no_longer_kept(server);
+  const auto self = connection.self;
+  loop_.defer([gone = std::move(*self)] {});
+  from.erase(self);
+  shared_->closed(server);  // wakes those who wait, us too
+}
+
+// Another worker's request waits while connections that count against the maximum do nothing here.
+void Pool::give_up_idle() {
+  if (!queue_.empty() || !shared_->anybody_waits()) return;
+  for (Connections& idle : idle_) {
+    if (!idle.empty()) idle.back()->close();
+  }
+}
+
+void Pool::close_expired() {
+  const MonoTime now = loop_.now();
+  const Duration limit = config().connections.idle;
+  MonoTime next = MonoTime::max();
+  for (Connections& idle : idle_) {
+    while (!idle.empty() && idle.back()->idle_since + limit <= now) idle.back()->close();
+    if (!idle.empty()) next = std::min(next, idle.back()->idle_since + limit);
+  }
+  if (next != MonoTime::max()) idle_timer_->set(next);
+}
+
+// ---- A request
+
+PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer,
+                             std::string_view method, bool fresh)
+    : pool_(pool), shared_(shared), observer_(observer), method_(method), fresh_(fresh) {}
+
+void PooledRequest::start() {
+  Pool::Found found = pool_.find_connection(*this);
+  if (found == Pool::Found::none_free) {
+    if (!pool_.enqueue(*this)) {
+      return observer_.on_failed(
+          {Failure::Kind::overloaded, "the queue for a connection to the upstream is full", false});
+    }
+    found = pool_.find_connection(
+        *this);  // one may have closed before we were counted as waiting: it woke nobody
+  }
+  if (found == Pool::Found::none_left) return on_none_left();
+  if (found == Pool::Found::connection) return;
+  observer_.on_queued();
+  if (shared_.anything_idle()) shared_.wake_workers();  // others keep connections that we need
+}
+
+void PooledRequest::on_found(Http1Connection& connection, bool connected) {
+  connection_ = &connection;
+  server_ = connection.server();
+  shared_.request_began(server_);
+  if (connected) {
+    observer_.on_connected(server(server_));
+  } else {
+    observer_.on_connecting(server(server_));
+  }
+}
+
+void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
+  tried_.resize(shared_.config().servers.size());
+  tried_[server] = true;
+  last_failure_ = std::move(failure);
+}
+
+void PooledRequest::on_connect_done(int error) {
+  if (error == 0) return observer_.on_connected(server(server_));
+  drop_connection();
+  on_unreachable(server_, {Failure::Kind::unreachable,
+                           "cannot connect to " + server(server_).url + ": " + std::strerror(error), false});
+  start();
+}
+
+void PooledRequest::give_up_connecting() {
+  if (connection_ == nullptr) return;
+  Http1Connection& slow = *connection_;
+  drop_connection();
+  slow.abort();
+  on_unreachable(server_, {Failure::Kind::connect_timeout,
+                           "connecting to " + server(server_).url + " took too long", false});
+  start();
+}
+
+void PooledRequest::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
+  if (last) drop_connection();
+  observer_.on_response_body(data, last, trailers);
+}
+
+void PooledRequest::on_connection_failed(Failure failure) {
+  drop_connection();
+  observer_.on_failed(failure);
+}
+
+void PooledRequest::drop_connection() {
+  sent_before_ = sent_before_ || connection_->sent_anything();
+  shared_.request_ended(server_);
+  connection_ = nullptr;
+}
+
+void PooledRequest::abort() {
+  if (queued) pool_.leave_queue(*this);
+  if (connection_ == nullptr) return;
+  Http1Connection& connection = *connection_;
+  drop_connection();
+  connection.abort();
+}
+
+std::unique_ptr<Upstream> make_upstream(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared) {
+  return std::make_unique<Pool>(loop, std::move(shared));
+}
+
+}  // namespace hangup::upstream

@@ -1,0 +1,124 @@
+// One worker's connections to an upstream's servers, and the requests that wait for one.
+#pragma once
+
+#include "upstream/http1_connection.h"
+#include "upstream/shared_upstream.h"
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <hangup/net/event_loop.h>
+#include <hangup/upstream/upstream.h>
+
+namespace hangup::upstream {
+
+class PooledRequest;
+
+class Pool final : public Upstream, public Http1Connection::Owner {
+ public:
+  Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared);
+  ~Pool() override;
+
+  const config::Upstream& config() const override { return shared_->config(); }
+  std::unique_ptr<ServerRequest> request(ServerObserver& observer, std::string_view method,
+                                         bool fresh) override;
+
+  enum class Found : std::uint8_t { connection, none_free, none_left };
+  // Gives the request a connection, idle or connecting, to a server that it has not tried, and takes it out
+  // of the queue. The request is told by its on_found().
+  Found find_connection(PooledRequest& request);
+  // False when the queue is full.
+  bool enqueue(PooledRequest& request);
+  void leave_queue(PooledRequest& request);
+
+ private:
+  using Connections = std::list<std::unique_ptr<Http1Connection>>;
+
+  net::EventLoop& loop() override { return loop_; }
+  void on_reusable(Http1Connection& connection) override;
+  void on_closed(Http1Connection& connection) override;
+
+  // A server with room for one more request; `idle` is null when a connection is to be opened, and counted
+  // already.
+  struct Choice {
+    std::size_t server = 0;
+    Http1Connection* idle = nullptr;
+  };
+  Found choose(const PooledRequest& request, Choice& choice);
+  bool use(const Choice& choice, PooledRequest& request);
+  void serve_queue();
+  void give_up_idle();
+  void close_expired();
+
+  net::EventLoop& loop_;
+  std::shared_ptr<SharedUpstream> shared_;
+  std::vector<Connections> idle_;  // a list a server, the one used last in front
+  Connections busy_;
+  std::list<PooledRequest*> queue_;
+  std::size_t turn_ = 0;            // of round_robin
+  std::vector<std::size_t> order_;  // in which choose() tries the servers
+  std::unique_ptr<Timer> idle_timer_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>();  // for wake-ups that arrive too late
+};
+
+// A request's way through the pool.
+class PooledRequest final : public ServerRequest, public Http1Connection::User {
+ public:
+  PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer, std::string_view method,
+                bool fresh);
+  ~PooledRequest() override { abort(); }
+
+  void start() override;
+  void give_up_connecting() override;
+  void send_head(const OutgoingRequest& request) override { connection_->send_head(request); }
+  bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override {
+    return connection_->send_body(data, last, trailers);
+  }
+  void pause_response(bool paused) override {
+    if (connection_ != nullptr) connection_->pause_response(paused);
+  }
+  void abort() override;
+  bool sent_anything() const override {
+    return sent_before_ || (connection_ != nullptr && connection_->sent_anything());
+  }
+
+  // For the pool.
+  std::string_view method() const { return method_; }
+  bool fresh() const { return fresh_; }
+  bool tried(std::size_t server) const { return !tried_.empty() && tried_[server]; }
+  // It has a connection now: `connected`, or on its way.
+  void on_found(Http1Connection& connection, bool connected);
+  // A connect that failed at once.
+  void on_unreachable(std::size_t server, Failure failure);
+  // There is no server left to try.
+  void on_none_left() { observer_.on_failed(last_failure_); }
+
+  std::list<PooledRequest*>::iterator queue_position;
+  bool queued = false;
+
+ private:
+  const config::Server& server(std::size_t index) const { return shared_.config().servers[index]; }
+  void drop_connection();
+
+  void on_connect_done(int error) override;
+  void on_request_drained() override { observer_.on_request_drained(); }
+  void on_interim(const http::ResponseHead& head) override { observer_.on_interim(head); }
+  void on_response_head(http::ResponseHead head) override { observer_.on_response_head(std::move(head)); }
+  void on_response_body(std::string_view data, bool last, const http::Fields& trailers) override;
+  void on_connection_failed(Failure failure) override;
+
+  Pool& pool_;
+  SharedUpstream& shared_;
+  ServerObserver& observer_;
+  const std::string method_;
+  const bool fresh_;
+  std::vector<bool> tried_;  // empty until one was
+  Failure last_failure_{Failure::Kind::unreachable, "the upstream has no server", false};
+  Http1Connection* connection_ = nullptr;
+  std::size_t server_ = 0;    // of connection_
+  bool sent_before_ = false;  // sent_anything(), kept when the connection goes
+};
+
+}  // namespace hangup::upstream

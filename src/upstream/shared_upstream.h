@@ -1,0 +1,69 @@
+// What the workers share of one upstream. Counters are atomic; the lock is taken only to wake workers whose
+// requests wait.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <hangup/upstream/upstream.h>
+
+namespace hangup::upstream {
+
+class SharedUpstream {
+ public:
+  explicit SharedUpstream(std::shared_ptr<const config::Upstream> config);
+
+  const config::Upstream& config() const { return *config_; }
+
+  // Takes one of the server's connections.max, or says that there is none.
+  bool try_open(std::size_t server);
+  // Gives it back, and wakes those who wait.
+  void closed(std::size_t server);
+
+  // Takes one of the server's connections.keepalive.
+  bool try_keep(std::size_t server);
+  void no_longer_kept(std::size_t server) { servers_[server].idle.fetch_sub(1); }
+
+  // Some worker keeps a connection idle.
+  bool anything_idle() const;
+
+  // Requests under way, for least_requests.
+  std::size_t requests(std::size_t server) const {
+    return servers_[server].requests.load(std::memory_order_relaxed);
+  }
+  void request_began(std::size_t server) {
+    servers_[server].requests.fetch_add(1, std::memory_order_relaxed);
+  }
+  void request_ended(std::size_t server) {
+    servers_[server].requests.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // Takes one of connections.queue. Whoever queues tries once more to open before it waits: a connection that
+  // closed in between has woken nobody.
+  bool try_queue();
+  void left_queue() { waiting_.fetch_sub(1); }
+  bool anybody_waits() const { return waiting_.load() != 0; }
+
+  // `wake` is called on any thread: somebody may have a connection now, or should give up one that it keeps
+  // idle.
+  void add_worker(std::function<void()> wake);
+  void wake_workers();
+
+ private:
+  struct Server {
+    std::atomic<std::size_t> open = 0;
+    std::atomic<std::size_t> idle = 0;
+    std::atomic<std::size_t> requests = 0;
+  };
+  std::shared_ptr<const config::Upstream> config_;
+  std::vector<Server> servers_;
+  std::atomic<std::size_t> waiting_ = 0;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> workers_;  // guarded by mutex_
+};
+
+}  // namespace hangup::upstream
