@@ -3,10 +3,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <utility>
 
+#include <hangup/http/chunks.h>
 #include <hangup/net/socket.h>
 
 namespace hangup::downstream {
@@ -20,12 +20,6 @@ constexpr int reads_per_turn = 4;
 // How long, and how much, a client may go on sending after the last answer: closing earlier would reset the
 // connection, and the reset can overtake the answer (RFC 9112 section 9.6).
 constexpr auto linger_time = std::chrono::seconds(2);
-
-void append_number(std::string& out, std::uint64_t number, int base) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
-  out.append(digits, end);
-}
 
 }  // namespace
 
@@ -48,12 +42,13 @@ Http1Connection::~Http1Connection() {
 
 void Http1Connection::enter(State state) {
   state_ = state;
+  if (state == State::exchange) return update_timer();
   const auto& timeouts = owner_.listener().timeouts;
   const MonoTime now = owner_.loop().now();
   if (state == State::idle) {
     state_deadline_ = now + timeouts.idle;
   } else if (state == State::head) {
-    started_ = now;
+    started_ = sign_;
     state_deadline_ = now + timeouts.header;
   } else if (state == State::lingering) {
     state_deadline_ = now + linger_time;
@@ -164,16 +159,18 @@ std::size_t Http1Connection::read_head(std::string_view bytes) {
     return bytes.size();
   }
   if (*size == 0) return 0;
-  head_ = parser_.take();
-  decoder_ = http::BodyDecoder(head_.framing);
+  http::RequestHead head = parser_.take();
+  version_ = head.version;
+  keep_alive_ = head.keep_alive;
+  decoder_ = http::BodyDecoder(head.framing);
   paused_ = true;
   enter(State::exchange);
-  if (head_.framing.kind == http::Framing::Kind::length &&
-      head_.framing.length > owner_.listener().body_bytes.count) {
-    refuse({Outcome::rejected, 413, "the request body is longer than this server allows"});
+  if (head.framing.kind == http::Framing::Kind::length &&
+      head.framing.length > owner_.listener().body_bytes.count) {
+    refuse({Outcome::rejected, 413, "the request body is longer than this server allows"}, std::move(head));
     return *size;
   }
-  seat_->announce([this] { owner_.sink().on_request(*this); });
+  seat_->announce([this, &head] { owner_.sink().on_request(*this, std::move(head)); });
   return *size;
 }
 
@@ -206,11 +203,11 @@ void Http1Connection::pause_request(bool paused) {
   if (!paused && !processing_ && (unread_ || !input_.empty())) transport_->poke();
 }
 
-void Http1Connection::refuse(const Refusal& refusal) {
+void Http1Connection::refuse(const Refusal& refusal, http::RequestHead head) {
   body_failed_ = true;  // whatever follows can't be told apart
   overflow_ = true;
   if (state_ != State::exchange) enter(State::exchange);
-  owner_.sink().on_refused(*this, refusal);
+  owner_.sink().on_refused(*this, std::move(head), refusal);
 }
 
 void Http1Connection::on_fin() {
@@ -242,7 +239,7 @@ void Http1Connection::on_fin() {
 // ---- Responses
 
 void Http1Connection::send_interim(int status, std::span<const http::Field> fields) {
-  if (head_.version == http::Version::http10 || head_sent_) return;
+  if (version_ == http::Version::http10 || head_sent_) return;
   http::append_response_start(output_.tail(), status, {}, fields);
   output_.tail() += "\r\n";
   flush();
@@ -250,7 +247,7 @@ void Http1Connection::send_interim(int status, std::span<const http::Field> fiel
 
 void Http1Connection::send_head(const ResponseStart& start) {
   head_sent_ = true;
-  keep_alive_ = head_.keep_alive && !owner_.draining() && !overflow_ && !fin_;
+  keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_;
   std::string& out = output_.tail();
   http::append_response_start(out, start.status, start.reason, start.fields);
 
@@ -265,7 +262,7 @@ void Http1Connection::send_head(const ResponseStart& start) {
       break;
     case http::Framing::Kind::chunked:
     case http::Framing::Kind::until_close:
-      if (head_.version == http::Version::http11) {
+      if (version_ == http::Version::http11) {
         format_ = BodyFormat::chunked;
         out += "Transfer-Encoding: chunked\r\n";
       } else {
@@ -275,13 +272,11 @@ void Http1Connection::send_head(const ResponseStart& start) {
       break;
   }
   if (length) {
-    out += "Content-Length: ";
-    append_number(out, *length, 10);
-    out += "\r\n";
+    out.append("Content-Length: ").append(std::to_string(*length)).append("\r\n");
   }
   if (!keep_alive_) {
     out += "Connection: close\r\n";
-  } else if (head_.version == http::Version::http10) {
+  } else if (version_ == http::Version::http10) {
     out += "Connection: keep-alive\r\n";
   }
   out += "\r\n";
@@ -299,17 +294,10 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
   accepted_ += data.size();
   if (format_ == BodyFormat::chunked) {
     if (!data.empty()) {
-      append_number(output_.tail(), data.size(), 16);
-      output_.tail() += "\r\n";
-      suffix = "\r\n";
+      http::append_chunk_start(output_.tail(), data.size());
+      suffix = http::chunk_end;
     }
-    if (last) {
-      suffix += "0\r\n";
-      for (const http::Field& field : trailers) {
-        suffix.append(field.name).append(": ").append(field.value).append("\r\n");
-      }
-      suffix += "\r\n";
-    }
+    if (last) http::append_last_chunk(suffix, trailers);
   }
   last_sent_ = last;
   const bool all = sent_all(output_.write(*transport_, data, suffix));
@@ -369,7 +357,6 @@ void Http1Connection::end_response() {
     transport_->poke();  // a FIN may have been seen already
     return;
   }
-  head_ = {};
   decoder_ = {};
   enter(State::idle);
   if (!input_.empty()) transport_->poke();
@@ -377,8 +364,7 @@ void Http1Connection::end_response() {
 
 void Http1Connection::cut() {
   // A body that ends with the connection would look whole after a FIN; anything else is visibly short.
-  const bool ends_by_close =
-      head_sent_ && format_ == BodyFormat::plain && head_.version == http::Version::http10;
+  const bool ends_by_close = head_sent_ && format_ == BodyFormat::plain && version_ == http::Version::http10;
   if (ends_by_close) {
     sockaddr nowhere{};
     nowhere.sa_family = AF_UNSPEC;

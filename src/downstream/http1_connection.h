@@ -43,7 +43,6 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
 
   std::list<std::unique_ptr<Http1Connection>>::iterator self;  // the owner's
 
-  const http::RequestHead& head() const override { return head_; }
   const ClientInfo& client() const override { return client_; }
   MonoTime started() const override { return started_; }
   void attach(StreamObserver& observer) override { observer_ = &observer; }
@@ -54,7 +53,6 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void send_head(const ResponseStart& start) override;
   bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override;
   void cut() override;
-  std::uint64_t body_bytes_received() const override { return received_; }
   std::uint64_t body_bytes_sent() const override;
 
  private:
@@ -76,7 +74,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   std::size_t process(std::string_view bytes);
   std::size_t read_head(std::string_view bytes);
   std::size_t read_body(std::string_view bytes);
-  void refuse(const Refusal& refusal);
+  void refuse(const Refusal& refusal, http::RequestHead head = {});
   void on_fin();
 
   void flush();
@@ -112,11 +110,11 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   // The response.
   bool head_sent_ = false;
   bool last_sent_ = false;  // the last byte was handed over, if not to the kernel
-  bool keep_alive_ = true;
+  bool keep_alive_ = true;  // what the client wants, and from send_head() on what it was told
+  http::Version version_ = http::Version::http11;
   BodyFormat format_ = BodyFormat::none;
 
   http::RequestHeadParser parser_;
-  http::RequestHead head_;
   http::BodyDecoder decoder_;
   std::string input_;  // read, and not processed yet
   net::SendQueue output_;

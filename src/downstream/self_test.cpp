@@ -14,12 +14,12 @@ constexpr auto patience = std::chrono::seconds(5);
 // Answers each request with 204.
 class Answerer final : public RequestSink, StreamObserver {
  public:
-  void on_request(ClientStream& stream) override {
+  void on_request(ClientStream& stream, http::RequestHead) override {
     stream.attach(*this);
     stream.send_head({.status = 204, .reason = {}, .fields = {}, .body = {}, .content_length = {}});
     stream.send_body({}, true);
   }
-  void on_refused(ClientStream& stream, const Refusal&) override {
+  void on_refused(ClientStream& stream, http::RequestHead, const Refusal&) override {
     stream.attach(*this);
     stream.cut();
   }

@@ -74,7 +74,7 @@ EventLoop::EventLoop() : read_buffer_(std::make_unique_for_overwrite<char[]>(rea
 }
 
 EventLoop::~EventLoop() {
-  deferred_.clear();
+  while (!deferred_.empty()) const auto dropped = std::exchange(deferred_, {});  // which may defer more
   event_free(wakeup_event_);
 }
 

@@ -197,7 +197,10 @@ void Http1Connection::send_head(const OutgoingRequest& request) {
   http::append_request_head(output_.tail(), request.method, request.target, request.fields, request.body);
   request_framing_ = request.body;
   request_whole_ = request.body.empty();
-  if (request_whole_) return flush();
+  if (request_whole_) {
+    sent_all(output_.write(*transport_));
+    return;
+  }
   // Goes out with the first of the body; alone, if none comes in this turn of the loop. A connection that
   // closes is destroyed later in the same queue.
   owner_.loop().defer([this] {

@@ -75,8 +75,6 @@ class StreamObserver {
 
 class ClientStream {
  public:
-  // The request's head; kept until the stream ends. Empty for a refused request.
-  virtual const http::RequestHead& head() const = 0;
   virtual const ClientInfo& client() const = 0;
   // When the first byte of the request was seen.
   virtual MonoTime started() const = 0;
@@ -101,8 +99,8 @@ class ClientStream {
   // Ends the stream at once without completing the response, in a way that the client can't take for its end.
   virtual void cut() = 0;
 
-  virtual std::uint64_t body_bytes_received() const = 0;
-  // Response body bytes that the kernel has taken. What waits counts as not sent.
+  // May be asked in on_gone() too. Response body bytes that the kernel has taken. What waits counts as not
+  // sent.
   virtual std::uint64_t body_bytes_sent() const = 0;
 
  protected:
@@ -119,9 +117,10 @@ struct Refusal {
 // Where requests go.
 class RequestSink {
  public:
-  virtual void on_request(ClientStream& stream) = 0;
-  // A request that is not to be forwarded; the sink answers it, and the connection ends after that.
-  virtual void on_refused(ClientStream& stream, const Refusal& refusal) = 0;
+  virtual void on_request(ClientStream& stream, http::RequestHead head) = 0;
+  // A request that is not to be forwarded; the sink answers it, and the connection ends after that. `head` is
+  // empty when it was the head that was refused.
+  virtual void on_refused(ClientStream& stream, http::RequestHead head, const Refusal& refusal) = 0;
   // The client left in the middle of a request's head.
   virtual void on_abandoned(const ClientInfo& client, MonoTime started) = 0;
 

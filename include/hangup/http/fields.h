@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,7 +14,8 @@ struct Field {
   std::string_view value;
 };
 
-// Names compare without case. Order, case and duplicates are kept as received.
+// Names compare without case. Order, case and duplicates are kept as received. A contiguous range: what takes
+// a std::span<const Field> takes Fields.
 class Fields {
  public:
   void add(std::string_view name, std::string_view value) { fields_.push_back({name, value}); }
@@ -27,7 +27,6 @@ class Fields {
   auto end() const { return fields_.end(); }
   std::size_t size() const { return fields_.size(); }
   bool empty() const { return fields_.empty(); }
-  operator std::span<const Field>() const { return fields_; }
 
  private:
   std::vector<Field> fields_;

@@ -1,0 +1,72 @@
+// One worker's exchanges: takes requests from front ends, finds their route, and carries each to its one
+// outcome.
+#pragma once
+
+#include <spdlog/fwd.h>
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <hangup/base/request_id.h>
+#include <hangup/base/scheduler.h>
+#include <hangup/cleanup/cleanup.h>
+#include <hangup/config/config.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/observe/access_log.h>
+#include <hangup/proxy/router.h>
+#include <hangup/upstream/upstream.h>
+
+namespace hangup::proxy {
+
+class Exchange;
+
+// What exchanges need; everything outlives the Proxy.
+struct Dependencies {
+  Scheduler& scheduler;
+  std::shared_ptr<const config::Config> config;
+  const Router& router;
+  // This worker's side of each upstream of the configuration.
+  std::map<const config::Upstream*, upstream::Upstream*> upstreams;
+  cleanup::Outbox& outbox;
+  observe::AccessLog& access_log;
+  spdlog::logger& log;
+};
+
+// Threading: belongs to its worker's thread. Destroyed after the front ends, whose streams its exchanges
+// hold.
+class Proxy final : public downstream::RequestSink {
+ public:
+  explicit Proxy(Dependencies dependencies);
+  ~Proxy();
+
+  void on_request(downstream::ClientStream& stream, http::RequestHead head) override;
+  void on_refused(downstream::ClientStream& stream, http::RequestHead head,
+                  const downstream::Refusal& refusal) override;
+  void on_abandoned(const downstream::ClientInfo& client, MonoTime started) override;
+
+  std::size_t in_flight() const { return exchanges_.size(); }
+  // Ends every exchange with outcome shutdown.
+  void shut_down();
+
+  // For exchanges.
+  const Dependencies& needs() const { return needs_; }
+  std::string new_id() { return ids_.next(); }
+  // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.
+  void remove(Exchange& exchange);
+  // To build a message's fields in; for one call at a time.
+  std::vector<http::Field>& fields() { return fields_; }
+
+ private:
+  Exchange& add(downstream::ClientStream& stream, http::RequestHead head);
+
+  Dependencies needs_;
+  UuidGenerator ids_;
+  std::vector<http::Field> fields_;
+  std::list<std::unique_ptr<Exchange>> exchanges_;
+};
+
+}  // namespace hangup::proxy

@@ -1,0 +1,175 @@
+#include "app/worker.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include <hangup/app/server.h>
+#include <hangup/cleanup/cleanup.h>
+#include <hangup/downstream/front_end.h>
+#include <hangup/net/socket.h>
+
+namespace hangup::app {
+namespace {
+
+constexpr auto ask_again = std::chrono::milliseconds(50);
+// How long cleanups that are still owed are delivered for, once the last exchange has ended.
+constexpr auto cleanup_patience = std::chrono::seconds(5);
+
+// Every exchange needs two descriptors: take as many as the system allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// One listening socket a worker. TCP ones share the address by SO_REUSEPORT, so that the kernel spreads
+// connections over the workers; a UNIX socket is one socket that all accept from.
+Result<std::vector<net::Fd>> open_sockets(SocketAddress address, std::size_t count) {
+  if (!address.is_unix() && address.port() != 0) {
+    // With SO_REUSEPORT, a second hangup would listen beside the first in silence.
+    auto probe = net::listen_on(address, {.backlog = 0, .reuse_port = false});
+    if (!probe) return std::unexpected(probe.error());
+  }
+  std::vector<net::Fd> sockets;
+  while (sockets.size() < count) {
+    if (address.is_unix() && !sockets.empty()) {
+      sockets.emplace_back(::fcntl(sockets.front().get(), F_DUPFD_CLOEXEC, 0));
+      if (!sockets.back())
+        return std::unexpected(Error{std::string("cannot copy a descriptor: ") + std::strerror(errno)});
+      continue;
+    }
+    auto socket = net::listen_on(address, {.backlog = 4096, .reuse_port = count > 1});
+    if (!socket) return std::unexpected(socket.error());
+    const auto bound = net::local_address(*socket);
+    if (!bound) return std::unexpected(bound.error());
+    if (!address.is_unix()) address = *bound;  // port 0 is the same for all
+    sockets.push_back(std::move(*socket));
+  }
+  return sockets;
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  explicit Impl(std::shared_ptr<const config::Config> config)
+      : config_(std::move(config)), router_(config_) {}
+  ~Impl() { remove_unix_sockets(); }
+
+  Result<void> start();
+  void drain(const std::function<bool()>& hurry);
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+
+ private:
+  Result<void> listen(const config::Listener& listener);
+  bool wait_for_exchanges(const std::function<bool()>& hurry);
+  void deliver_cleanups(const std::function<bool()>& hurry);
+  void remove_unix_sockets();
+
+  std::shared_ptr<const config::Config> config_;
+  const proxy::Router router_;
+  observe::Loggers loggers_;
+  std::unique_ptr<cleanup::MemoryOutbox> outbox_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<SocketAddress> addresses_;
+};
+
+Result<void> Server::Impl::start() {
+  if (auto fit = downstream::self_test(); !fit) return fit;
+  raise_descriptor_limit();
+  auto loggers = observe::open_loggers(config_->access_log, config_->log);
+  if (!loggers) return std::unexpected(loggers.error());
+  loggers_ = std::move(*loggers);
+  outbox_ = std::make_unique<cleanup::MemoryOutbox>(cleanup::MemoryOutbox::Options{}, loggers_.access,
+                                                    loggers_.log);
+
+  Shared shared{
+      .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
+  for (const auto& upstream : config_->upstreams) {
+    shared.upstreams[upstream.get()] = upstream::make_shared_upstream(upstream);
+  }
+  for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
+  for (const config::Listener& listener : config_->listeners) {
+    if (auto listening = listen(listener); !listening) return listening;
+  }
+  for (const auto& worker : workers_) worker->start();
+  for (std::size_t i = 0; i < addresses_.size(); ++i) {
+    loggers_.log->info("listening name={} address={} workers={}", config_->listeners[i].name,
+                       addresses_[i].to_string(), workers_.size());
+  }
+  return {};
+}
+
+Result<void> Server::Impl::listen(const config::Listener& listener) {
+  auto sockets = open_sockets(listener.address, workers_.size());
+  if (!sockets) return std::unexpected(sockets.error());
+  const auto bound = net::local_address(sockets->front());
+  if (!bound) return std::unexpected(bound.error());
+  addresses_.push_back(*bound);
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (auto taken = workers_[i]->listen(listener, std::move((*sockets)[i])); !taken) return taken;
+  }
+  return {};
+}
+
+void Server::Impl::drain(const std::function<bool()>& hurry) {
+  loggers_.log->info("draining for up to {}", format_duration(config_->drain));
+  for (const auto& worker : workers_) worker->drain();
+  const bool hurried = !wait_for_exchanges(hurry);
+  for (const auto& worker : workers_) worker->shut_down();
+  workers_.clear();
+  if (!hurried) deliver_cleanups(hurry);
+  const cleanup::Counts counts = outbox_->counts();
+  loggers_.log->info("stopped; cleanups delivered={} dead={} lost={}", counts.delivered, counts.dead,
+                     counts.pending());
+}
+
+// False when asked to hurry.
+bool Server::Impl::wait_for_exchanges(const std::function<bool()>& hurry) {
+  const auto until = std::chrono::steady_clock::now() + config_->drain;
+  while (std::chrono::steady_clock::now() < until) {
+    if (hurry()) return false;
+    if (std::ranges::all_of(workers_, [](const auto& worker) { return worker->idle(); })) return true;
+    std::this_thread::sleep_for(ask_again);
+  }
+  return true;
+}
+
+void Server::Impl::deliver_cleanups(const std::function<bool()>& hurry) {
+  const auto until = std::chrono::steady_clock::now() + cleanup_patience;
+  while (!outbox_->drain(ask_again) && std::chrono::steady_clock::now() < until) {
+    if (hurry()) return;
+  }
+}
+
+void Server::Impl::remove_unix_sockets() {
+  for (const SocketAddress& address : addresses_) {
+    if (address.is_unix()) ::unlink(reinterpret_cast<const sockaddr_un*>(address.data())->sun_path);
+  }
+}
+
+Server::Server(std::shared_ptr<const config::Config> config)
+    : impl_(std::make_unique<Impl>(std::move(config))) {}
+Server::~Server() = default;
+Result<void> Server::start() {
+  return impl_->start();
+}
+std::vector<SocketAddress> Server::addresses() const {
+  return impl_->addresses();
+}
+void Server::drain(const std::function<bool()>& hurry) {
+  impl_->drain(hurry);
+}
+
+}  // namespace hangup::app

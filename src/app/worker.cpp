@@ -1,0 +1,74 @@
+#include "app/worker.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <utility>
+
+namespace hangup::app {
+namespace {
+
+// How long a line of the access log may wait for others: handing each over by itself would wake the logger's thread for each.
+constexpr auto flush_after = std::chrono::milliseconds(10);
+
+}  // namespace
+
+Worker::Worker(const Shared& shared) : access_log_(shared.loggers.access) {
+  std::map<const config::Upstream*, upstream::Upstream*> upstreams;
+  for (const auto& [config, state] : shared.upstreams) {
+    upstreams[config] = (upstreams_[config] = upstream::make_upstream(loop_, state)).get();
+  }
+  proxy_ = std::make_unique<proxy::Proxy>(proxy::Dependencies{.scheduler = loop_,
+                                                              .config = shared.config,
+                                                              .router = shared.router,
+                                                              .upstreams = std::move(upstreams),
+                                                              .outbox = shared.outbox,
+                                                              .access_log = access_log_,
+                                                              .log = *shared.loggers.log});
+  flush_timer_ = loop_.make_timer([this] {
+    flush_due_ = false;
+    access_log_.flush();
+  });
+  loop_.at_end_of_turn([this] {
+    if (access_log_.pending() && !std::exchange(flush_due_, true)) flush_timer_->set(loop_.now() + flush_after);
+    if (draining_) idle_.store(proxy_->in_flight() == 0);
+  });
+}
+
+Worker::~Worker() {
+  stop();
+}
+
+Result<void> Worker::listen(const config::Listener& listener, net::Fd socket) {
+  auto front_end = downstream::make_front_end(loop_, std::move(socket), listener, *proxy_);
+  if (!front_end) return std::unexpected(front_end.error());
+  front_ends_.push_back(std::move(*front_end));
+  return {};
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "hangup-worker");
+    loop_.run();
+  });
+}
+
+void Worker::drain() {
+  loop_.post([this] {
+    draining_ = true;
+    for (const auto& front_end : front_ends_) front_end->drain();
+  });
+}
+
+void Worker::shut_down() {
+  loop_.post([this] { proxy_->shut_down(); });
+  stop();
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  loop_.stop();
+  thread_.join();
+}
+
+}  // namespace hangup::app

@@ -1,0 +1,129 @@
+// One request of a client and everything done for it until its one outcome: the object at the centre.
+//
+// The client's stream and the request to the server tell it what happens; it decides. Its phase is a state
+// machine, moved only by transition(). However it ends, it ends in end(), which decides the outcome, stops
+// the upstream and calls the cleanup that is owed, once; what is left after that is to tell the client, and
+// then close() writes the one log line.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <hangup/base/outcome.h>
+#include <hangup/base/scheduler.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/http/message.h>
+#include <hangup/proxy/router.h>
+#include <hangup/upstream/upstream.h>
+
+namespace hangup::proxy {
+
+class Proxy;
+struct ExchangeVariables;
+
+class Exchange final : public downstream::StreamObserver, public upstream::ServerObserver {
+ public:
+  Exchange(Proxy& proxy, downstream::ClientStream& stream, http::RequestHead head);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  void start();
+  void refuse(const downstream::Refusal& refusal);
+  // The time to drain has run out.
+  void shut_down();
+
+  std::list<std::unique_ptr<Exchange>>::iterator self;  // the proxy's
+
+ private:
+  // The client.
+  void on_request_body(std::string_view data, bool last) override;
+  void on_request_invalid(const http::ParseError& error) override;
+  void on_request_timeout() override;
+  void on_response_timeout() override;
+  void on_response_drained() override;
+  void on_sent() override;
+  void on_half_close(MonoTime sign) override;
+  void on_gone(MonoTime sign) override;
+  void client_left(MonoTime sign);
+
+  // The server.
+  void on_queued() override;
+  void on_connecting(const config::Server& server) override;
+  void on_connected(const config::Server& server) override;
+  void on_request_drained() override;
+  void on_interim(const http::ResponseHead& head) override;
+  void on_response_head(http::ResponseHead head) override;
+  void on_response_body(std::string_view data, bool last, const http::Fields& trailers) override;
+  void on_failed(const upstream::Failure& failure) override;
+  void request_server(bool fresh);
+  void server_chosen(const config::Server& server);
+  void send_request();
+  bool may_retry(const upstream::Failure& failure) const;
+  void server_done();
+
+  void transition(Phase next);
+  void wait_at_most(Duration limit);
+  void wait_for_ever();
+  void update_timer();
+  void on_timer();
+
+  void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
+  void call_cleanup();
+  void reply(int status, std::string_view message);
+  void close();
+  ExchangeVariables variables() const;
+  const config::Upstream::Timeouts& timeouts() const { return route_->upstream->timeouts; }
+
+  Proxy& proxy_;
+  downstream::ClientStream* stream_;  // null once it has ended
+  const downstream::ClientInfo client_info_;
+  const http::RequestHead head_;
+  const std::string id_;
+  const MonoTime started_;
+  const WallTime started_wall_;
+
+  const config::Route* route_ = nullptr;
+  Captures captures_;
+  std::vector<std::string_view> allowed_methods_;
+  upstream::Upstream* upstream_ = nullptr;
+
+  Phase phase_ = Phase::reading_request;
+  bool working_on_ =
+      false;  // the client has gone and the work goes on: to its end (finish), or for a while (grace)
+  std::optional<Outcome> outcome_;  // once decided
+  bool closed_ = false;
+
+  std::unique_ptr<upstream::ServerRequest> request_;  // while one is under way
+  const config::Server* server_ = nullptr;            // the one chosen last
+  std::optional<MonoTime> server_chosen_;
+  std::optional<MonoTime> server_done_;
+  bool retried_ = false;
+  bool sent_anything_ = false;   // to any server: it may have begun work
+  bool body_forwarded_ = false;  // some of the request's body is gone, and can't be sent again
+  bool request_whole_ = false;
+
+  std::optional<http::ResponseHead> response_;
+  int status_ = 0;  // what the client got
+  std::optional<MonoTime> first_byte_;
+
+  std::optional<MonoTime> sign_;  // of the disconnect
+  Phase left_in_ = Phase::reading_request;
+  std::optional<Duration> abort_took_;
+  bool finished_without_client_ = false;
+
+  std::unique_ptr<Timer> timer_;
+  std::optional<MonoTime> phase_deadline_;
+  std::optional<MonoTime> total_deadline_;
+  std::optional<MonoTime> grace_deadline_;
+
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::string cleanup_id_;
+  std::string cleanup_skipped_;
+  std::string error_;
+};
+
+}  // namespace hangup::proxy

@@ -1,0 +1,90 @@
+#include "proxy/forwarding.h"
+
+#include <spdlog/fmt/chrono.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+
+#include <hangup/base/text.h>
+
+namespace hangup::proxy {
+namespace {
+
+// Written afresh for each message.
+constexpr std::array<std::string_view, 2> framing_fields = {"content-length", "transfer-encoding"};
+constexpr std::array<std::string_view, 6> replaced_request_fields = {
+    "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"};
+
+template <typename Names>
+bool any_of(const Names& names, std::string_view name) {
+  return std::ranges::any_of(names, [name](const auto& each) { return equals_ignoring_case(each, name); });
+}
+
+bool changed(const config::HeaderChanges& changes, std::string_view name) {
+  return any_of(changes.remove, name) || std::ranges::any_of(changes.set, [name](const auto& each) {
+           return equals_ignoring_case(each.first, name);
+         });
+}
+
+void append_set_fields(std::vector<http::Field>& out, RenderedValues& values,
+                       const config::HeaderChanges& changes, const config::VariableSource& variables) {
+  for (const auto& [name, value] : changes.set) {
+    auto rendered = value.render(variables, config::Place::header);
+    if (rendered) out.push_back({name, values.emplace_back(std::move(*rendered))});
+  }
+}
+
+}  // namespace
+
+void forward_request_fields(std::vector<http::Field>& out, RenderedValues& values,
+                            const http::RequestHead& request, const downstream::ClientInfo& client,
+                            std::string_view request_id, std::string_view host,
+                            const config::HeaderChanges& changes, const config::VariableSource& variables) {
+  const http::HopByHop hop_by_hop(request.fields);
+  const auto add = [&](std::string_view name, std::string_view value) {
+    if (!value.empty() && !changed(changes, name)) out.push_back({name, value});
+  };
+  out.push_back({"Host", host});
+  for (const http::Field& field : request.fields) {
+    if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) ||
+        any_of(replaced_request_fields, field.name) || changed(changes, field.name)) {
+      continue;
+    }
+    out.push_back(field);
+  }
+  add("Via", request.version == http::Version::http11 ? "1.1 hangup" : "1.0 hangup");
+  add("X-Forwarded-For", client.ip);
+  add("X-Forwarded-Proto", client.secure ? "https" : "http");
+  add("X-Forwarded-Host", request.host);
+  add("X-Request-Id", request_id);
+  append_set_fields(out, values, changes, variables);
+}
+
+void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,
+                             const http::ResponseHead& response, const config::HeaderChanges& changes,
+                             const config::VariableSource& variables, WallTime now) {
+  const http::HopByHop hop_by_hop(response.fields);
+  bool dated = changed(changes, "date");
+  for (const http::Field& field : response.fields) {
+    if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) || changed(changes, field.name))
+      continue;
+    dated = dated || equals_ignoring_case(field.name, "date");
+    out.push_back(field);
+  }
+  if (!dated) out.push_back({"Date", values.emplace_back(http_date(now))});
+  append_set_fields(out, values, changes, variables);
+}
+
+std::string http_date(WallTime time) {
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+std::string_view forwarded_target(const http::RequestHead& request, std::string& scratch) {
+  if (request.target.starts_with('/') || request.target == "*") return request.target;
+  scratch = request.path;
+  if (request.has_query) scratch.append("?").append(request.query);
+  return scratch;
+}
+
+}  // namespace hangup::proxy

@@ -1,0 +1,37 @@
+// What of a message is forwarded: end-to-end fields only (RFC 9110 section 7.6), the route's changes, and the
+// fields by which a proxy makes itself and the client known.
+#pragma once
+
+#include <list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <hangup/config/config.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/http/message.h>
+
+namespace hangup::proxy {
+
+// Keeps the values that were rendered for one message, for the views into them.
+using RenderedValues = std::list<std::string>;
+
+// Appends the fields of the forwarded request to `out`. A template without a value leaves its field out. The
+// client is not believed: what it says in X-Forwarded-*, Forwarded and X-Request-Id is replaced.
+void forward_request_fields(std::vector<http::Field>& out, RenderedValues& values,
+                            const http::RequestHead& request, const downstream::ClientInfo& client,
+                            std::string_view request_id, std::string_view host,
+                            const config::HeaderChanges& changes, const config::VariableSource& variables);
+
+// The same for a response. Adds Date if the server did not (RFC 9110 section 6.6.1).
+void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,
+                             const http::ResponseHead& response, const config::HeaderChanges& changes,
+                             const config::VariableSource& variables, WallTime now);
+
+// An IMF-fixdate (RFC 9110 section 5.6.7).
+std::string http_date(WallTime time);
+
+// Origin-form of the target, or `*`. A view into the head, or into `scratch`.
+std::string_view forwarded_target(const http::RequestHead& request, std::string& scratch);
+
+}  // namespace hangup::proxy

@@ -1,0 +1,29 @@
+// What an exchange says about itself to templates.
+#pragma once
+
+#include <hangup/base/outcome.h>
+#include <hangup/config/template.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/http/message.h>
+#include <hangup/proxy/router.h>
+
+namespace hangup::proxy {
+
+// Views into an exchange, for as long as a template is rendered. What is not known yet is null or empty.
+struct ExchangeVariables final : config::VariableSource {
+  std::string_view request_id;
+  const http::RequestHead* request = nullptr;
+  const Captures* captures = nullptr;
+  const downstream::ClientInfo* client = nullptr;
+  const http::ResponseHead* response = nullptr;
+  int status = 0;
+  std::string_view route;
+  std::string_view server;
+  std::string_view outcome;
+  std::string_view phase;
+  const Clock* clock = nullptr;
+
+  std::optional<std::string_view> value(const config::VariableRef& ref, std::string& scratch) const override;
+};
+
+}  // namespace hangup::proxy

@@ -1,0 +1,645 @@
+#include "support/capturing_sink.h"
+#include "support/fake_scheduler.h"
+#include "unit/proxy/fakes.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/logger.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include <hangup/proxy/proxy.h>
+
+namespace hangup {
+namespace {
+
+using namespace std::chrono_literals;
+using config::OnDisconnect;
+using nlohmann::json;
+using upstream::Failure;
+
+http::RequestHead parsed_request(const std::string& text) {
+  http::RequestHeadParser parser({});
+  const auto size = parser.parse(text);
+  EXPECT_TRUE(size && *size == text.size()) << text;
+  return parser.take();
+}
+
+http::ResponseHead parsed_response(const std::string& text, std::string_view method = "GET") {
+  http::ResponseHeadParser parser({});
+  const auto size = parser.parse(text, method);
+  EXPECT_TRUE(size && *size == text.size()) << text;
+  return parser.take();
+}
+
+config::Template text_template(std::string_view text) {
+  return *config::Template::parse(text);
+}
+
+// One route to one upstream; a test changes it before the first request.
+class ExchangeTest : public testing::Test {
+ protected:
+  ExchangeTest() {
+    auto cleanup = std::make_shared<config::Cleanup>();
+    cleanup->name = "stop";
+    cleanup->url = text_template("http://127.0.0.1:9/jobs/{path.id}?phase={phase}");
+    cleanup->method = "DELETE";
+    cleanup->body_kind = config::Cleanup::Body::none;
+    route.name = "jobs";
+    route.match.path.text = "/jobs/{id}";
+    route.match.path.segments = {{false, "jobs"}, {true, "id"}};
+    route.on_disconnect.cleanup = cleanup;
+    upstream_config->name = "backend";
+    upstream_config->servers = {{"http://127.0.0.1:9000", {}, "127.0.0.1:9000"}};
+  }
+
+  // Sends a request through the proxy; the upstream has been asked for a connection when this returns.
+  void send(const std::string& head) {
+    if (!proxy) make_proxy();
+    client = std::make_unique<test::FakeClient>(scheduler.now());
+    client->fin = fin_came_with_the_request;
+    proxy->on_request(*client, parsed_request(head));
+  }
+  void get() { send("GET /jobs/17?x=1 HTTP/1.1\r\nHost: example.com\r\n\r\n"); }
+  void get_and_connect() {
+    get();
+    observer().on_connected(server());
+  }
+  void respond(const std::string& head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n") {
+    observer().on_response_head(parsed_response(head));
+  }
+  // The exchange's one line; fails unless there is exactly one.
+  json log_line() {
+    scheduler.run();
+    log->flush();
+    const auto lines = access.messages();
+    EXPECT_EQ(lines.size(), 1U);
+    return lines.empty() ? json() : json::parse(lines.front());
+  }
+  void expect_over(std::string_view outcome, std::string_view phase, int status) {
+    const json line = log_line();
+    EXPECT_EQ(line["outcome"], outcome);
+    EXPECT_EQ(line["phase"], phase);
+    EXPECT_EQ(line["status"], status);
+    EXPECT_EQ(proxy->in_flight(), 0U);
+    EXPECT_EQ(scheduler.timers(), 0U) << "a timer outlived its exchange";
+  }
+
+  upstream::ServerObserver& observer() { return fake_upstream->observer(); }
+  test::FakeRequestState& request() { return fake_upstream->request(); }
+  const config::Server& server() { return upstream_config->servers.front(); }
+  const std::vector<cleanup::Delivery>& cleanups() { return outbox.deliveries; }
+
+  void make_proxy() {
+    auto made = std::make_shared<config::Config>();
+    route.upstream = upstream_config;
+    made->upstreams = {upstream_config};
+    made->routes = {route};
+    router = std::make_unique<proxy::Router>(made);
+    fake_upstream = std::make_unique<test::FakeUpstream>(upstream_config);
+    proxy = std::make_unique<proxy::Proxy>(
+        proxy::Dependencies{.scheduler = scheduler,
+                            .config = made,
+                            .router = *router,
+                            .upstreams = {{upstream_config.get(), fake_upstream.get()}},
+                            .outbox = outbox,
+                            .access_log = *log,
+                            .log = *messages.logger});
+  }
+
+  config::Route route;
+  std::shared_ptr<config::Upstream> upstream_config = std::make_shared<config::Upstream>();
+  bool fin_came_with_the_request = false;
+
+  test::FakeScheduler scheduler;
+  test::CapturingLogger access;
+  test::CapturingLogger messages;
+  test::FakeOutbox outbox;
+  std::unique_ptr<observe::AccessLog> log = std::make_unique<observe::AccessLog>(access.logger);
+  std::unique_ptr<proxy::Router> router;
+  std::unique_ptr<test::FakeUpstream> fake_upstream;
+  std::unique_ptr<test::FakeClient> client;
+  std::unique_ptr<proxy::Proxy> proxy;
+};
+
+// ---- To the end
+
+TEST_F(ExchangeTest, CompletesWhenTheKernelHasTheLastByteAndOwesNoCleanup) {
+  get_and_connect();
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  expect_over("completed", "streaming_response", 200);
+  EXPECT_EQ(client->body, "0123456789");
+  EXPECT_TRUE(cleanups().empty());
+  EXPECT_FALSE(request().aborted);
+}
+
+TEST_F(ExchangeTest, IsNotCompletedBeforeTheKernelHasTheLastByte) {
+  get_and_connect();
+  respond();
+  client->room = 4;
+  observer().on_response_body("0123456789", true, {});
+  EXPECT_EQ(proxy->in_flight(), 1U);
+  client->drain();
+  expect_over("completed", "streaming_response", 200);
+}
+
+TEST_F(ExchangeTest, ClientGoneWithTheLastBytesStillUnsentIsNotCompleted) {
+  get_and_connect();
+  respond();
+  client->room = 4;
+  observer().on_response_body("0123456789", true, {});
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "streaming_response", 200);
+  EXPECT_EQ(log_line()["bytes_out"], 4);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, ForwardsEndToEndFieldsAndMakesTheClientKnown) {
+  route.request.set = {{"X-Job", text_template("job-{path.id}")}};
+  route.request.remove = {"X-Debug"};
+  send(
+      "GET /jobs/17 HTTP/1.1\r\nHost: example.com\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nX-Debug: "
+      "1\r\n"
+      "X-Job: forged\r\nX-Forwarded-For: 10.0.0.1\r\nX-Request-Id: forged\r\nAccept: */*\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/jobs/17");
+  EXPECT_EQ(request().field("Host"), "example.com");
+  EXPECT_EQ(request().field("Accept"), "*/*");
+  EXPECT_EQ(request().field("X-Job"), "job-17");
+  EXPECT_EQ(request().count("X-Job"), 1U);
+  EXPECT_EQ(request().field("X-Forwarded-For"), "192.0.2.7");
+  EXPECT_EQ(request().field("X-Forwarded-Host"), "example.com");
+  EXPECT_EQ(request().field("X-Forwarded-Proto"), "http");
+  EXPECT_EQ(request().field("Via"), "1.1 hangup");
+  EXPECT_EQ(request().field("X-Request-Id").size(), 36U);
+  EXPECT_EQ(request().count("X-Hop") + request().count("Connection") + request().count("X-Debug"), 0U);
+}
+
+TEST_F(ExchangeTest, KeepsOrReplacesTheHostAsTheUpstreamSays) {
+  upstream_config->host_policy = config::Upstream::HostPolicy::server;
+  get_and_connect();
+  EXPECT_EQ(request().field("Host"), "127.0.0.1:9000");
+  EXPECT_EQ(request().field("X-Forwarded-Host"), "example.com");
+}
+
+TEST_F(ExchangeTest, AnswersByItselfWhenNoRouteMatches) {
+  send("GET /other HTTP/1.1\r\nHost: example.com\r\nAccept: application/json\r\n\r\n");
+  expect_over("rejected", "reading_request", 404);
+  EXPECT_EQ(client->status, 404);
+  EXPECT_EQ(json::parse(client->body)["status"], 404);
+  EXPECT_TRUE(fake_upstream->requests.empty());
+}
+
+TEST_F(ExchangeTest, NamesTheAllowedMethodsWhenOnlyTheMethodIsWrong) {
+  route.match.methods = {"GET", "PUT"};
+  send("DELETE /jobs/1 HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  expect_over("rejected", "reading_request", 405);
+  EXPECT_EQ(client->field("Allow"), "GET, PUT");
+}
+
+// ---- Bodies and backpressure
+
+TEST_F(ExchangeTest, ReadsNothingOfTheBodyBeforeThereIsAConnection) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  EXPECT_TRUE(client->paused);
+  observer().on_connecting(server());
+  EXPECT_TRUE(client->paused);
+  observer().on_connected(server());
+  EXPECT_FALSE(client->paused);
+}
+
+TEST_F(ExchangeTest, PausesTheClientWhileTheServerTakesNothing) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  request().takes_body = false;
+  client->observer->on_request_body("abc", false);
+  EXPECT_TRUE(client->paused);
+  observer().on_request_drained();
+  EXPECT_FALSE(client->paused);
+  client->observer->on_request_body("def", true);
+  EXPECT_EQ(request().body, "abcdef");
+  EXPECT_TRUE(request().last);
+}
+
+TEST_F(ExchangeTest, PausesTheServerWhileTheClientTakesNothing) {
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client->room = 1;
+  observer().on_response_body("abc", false, {});
+  EXPECT_TRUE(request().paused);
+  client->drain();
+  EXPECT_FALSE(request().paused);
+}
+
+TEST_F(ExchangeTest, AServerWaitingForASlowClientIsNotTimedOut) {
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client->room = 1;
+  observer().on_response_body("abc", false, {});
+  scheduler.advance(upstream_config->timeouts.idle + 1s);
+  EXPECT_EQ(proxy->in_flight(), 1U);
+}
+
+TEST_F(ExchangeTest, AnAnswerThatComesBeforeTheBodyIsWholeIsRelayed) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  client->observer->on_request_body("abc", false);
+  respond("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+  observer().on_response_body({}, true, {});
+  expect_over("completed", "streaming_response", 413);
+}
+
+TEST_F(ExchangeTest, InterimResponsesAreRelayed) {
+  get_and_connect();
+  observer().on_interim(parsed_response("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"));
+  EXPECT_EQ(client->interims, std::vector<int>{103});
+}
+
+// ---- The client goes
+
+TEST_F(ExchangeTest, ClientGoneWhileWaitingForTheHeadAbortsAndOwesTheCleanup) {
+  get_and_connect();
+  const MonoTime sign = scheduler.now();
+  client->observer->on_gone(sign);
+  expect_over("client_gone", "awaiting_response", 499);
+  EXPECT_TRUE(request().aborted);
+  ASSERT_EQ(cleanups().size(), 1U);
+  EXPECT_EQ(cleanups()[0].method, "DELETE");
+  EXPECT_EQ(cleanups()[0].url, "http://127.0.0.1:9/jobs/17?phase=awaiting_response");
+  EXPECT_EQ(log_line()["cleanup"][0], cleanups()[0].id);
+  EXPECT_EQ(log_line()["request_id"], cleanups()[0].request_id);
+  EXPECT_EQ(log_line()["abort_us"], 0);
+}
+
+TEST_F(ExchangeTest, ClientGoneWhileStreamingKeepsTheStatusThatWasSent) {
+  get_and_connect();
+  respond();
+  observer().on_response_body("0123", false, {});
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "streaming_response", 200);
+  EXPECT_TRUE(request().aborted);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, ClientGoneWhileQueuedNeverReachesTheUpstream) {
+  get();
+  observer().on_queued();
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "queued", 499);
+  EXPECT_TRUE(request().aborted);
+  EXPECT_FALSE(request().head_sent);
+  EXPECT_TRUE(cleanups().empty());
+  EXPECT_EQ(log_line()["cleanup"], "skipped: nothing was sent upstream");
+}
+
+TEST_F(ExchangeTest, ClientGoneWhileConnectingOwesNothing) {
+  get();
+  observer().on_connecting(server());
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "connecting", 499);
+  EXPECT_TRUE(cleanups().empty());
+}
+
+TEST_F(ExchangeTest, ClientGoneInTheMiddleOfItsBodyAbortsWhateverThePolicy) {
+  route.on_disconnect.upstream = OnDisconnect::Upstream::finish;
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  client->observer->on_request_body("abc", false);
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "sending_request", 499);
+  EXPECT_TRUE(request().aborted);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, ClientWhoseFinCameWithItsRequestCostsTheUpstreamNothing) {
+  fin_came_with_the_request = true;
+  get();
+  expect_over("client_gone", "reading_request", 499);
+  EXPECT_TRUE(fake_upstream->requests.empty());
+  EXPECT_TRUE(client->was_cut);
+}
+
+TEST_F(ExchangeTest, AFinEndsTheExchangeUnlessTheRouteWaits) {
+  get_and_connect();
+  client->observer->on_half_close(scheduler.now());
+  EXPECT_TRUE(client->was_cut);
+  expect_over("client_gone", "awaiting_response", 499);
+}
+
+TEST_F(ExchangeTest, AHalfClosedClientOfAWaitingRouteGetsItsResponse) {
+  route.on_disconnect.half_close = OnDisconnect::HalfClose::wait;
+  fin_came_with_the_request = true;
+  get();
+  observer().on_connected(server());
+  client->observer->on_half_close(scheduler.now());
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  expect_over("completed", "streaming_response", 200);
+  EXPECT_TRUE(cleanups().empty());
+}
+
+TEST_F(ExchangeTest, FinishLetsTheWorkRunToItsEndAndThenCallsTheCleanup) {
+  route.on_disconnect.upstream = OnDisconnect::Upstream::finish;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  EXPECT_FALSE(request().aborted);
+  EXPECT_TRUE(cleanups().empty());
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  expect_over("client_gone", "awaiting_response", 499);
+  EXPECT_FALSE(request().aborted);
+  EXPECT_EQ(cleanups().size(), 1U);
+  EXPECT_EQ(client->body, "");
+}
+
+TEST_F(ExchangeTest, FinishUnpausesAServerThatWaitedForTheClient) {
+  route.on_disconnect.upstream = OnDisconnect::Upstream::finish;
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client->room = 1;
+  observer().on_response_body("abc", false, {});
+  client->observer->on_gone(scheduler.now());
+  EXPECT_FALSE(request().paused);
+}
+
+TEST_F(ExchangeTest, GraceThatRunsOutAborts) {
+  route.on_disconnect.grace = 2s;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  scheduler.advance(1999ms);
+  EXPECT_FALSE(request().aborted);
+  scheduler.advance(1ms);
+  EXPECT_TRUE(request().aborted);
+  expect_over("client_gone", "awaiting_response", 499);
+  EXPECT_EQ(log_line()["abort_us"], 2'000'000);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, FinishingWithinTheGraceIsNoAbortAndOwesNoCleanup) {
+  route.on_disconnect.grace = 2s;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  scheduler.advance(1s);
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  expect_over("client_gone", "awaiting_response", 499);
+  EXPECT_FALSE(request().aborted);
+  EXPECT_TRUE(cleanups().empty());
+  EXPECT_EQ(log_line()["cleanup"], "skipped: finished within grace");
+  EXPECT_TRUE(log_line()["abort_us"].is_null());
+}
+
+TEST_F(ExchangeTest, AServerThatFailsWithinTheGraceStillOwesTheCleanup) {
+  route.on_disconnect.grace = 2s;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  observer().on_failed({Failure::Kind::reset, "closed", false});
+  expect_over("client_gone", "awaiting_response", 499);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, ARouteWithoutCleanupCallsNone) {
+  route.on_disconnect.cleanup = nullptr;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "awaiting_response", 499);
+  EXPECT_TRUE(cleanups().empty());
+  EXPECT_TRUE(log_line()["cleanup"].is_null());
+}
+
+TEST_F(ExchangeTest, ACleanupWithoutAValueIsSkippedAndSaysSo) {
+  auto cleanup = std::make_shared<config::Cleanup>(*route.on_disconnect.cleanup);
+  cleanup->url = text_template("http://127.0.0.1:9/{request.header.x-job}");
+  route.on_disconnect.cleanup = cleanup;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  EXPECT_TRUE(cleanups().empty());
+  EXPECT_NE(log_line()["cleanup"].get<std::string>().find("request.header.x-job"), std::string::npos);
+}
+
+TEST_F(ExchangeTest, TheCleanupIsCalledForTheOutcomesOfTheRouteOnly) {
+  route.cleanup_on = {Outcome::upstream_reset};
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  EXPECT_TRUE(cleanups().empty());
+  get_and_connect();
+  observer().on_failed({Failure::Kind::reset, "closed", false});
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+// ---- The client is slow
+
+TEST_F(ExchangeTest, AClientThatSendsNoBodyGets408) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  client->observer->on_request_timeout();
+  expect_over("client_timeout", "sending_request", 408);
+  EXPECT_TRUE(request().aborted);
+}
+
+TEST_F(ExchangeTest, AClientThatReadsNothingIsCut) {
+  get_and_connect();
+  respond();
+  client->room = 1;
+  observer().on_response_body("0123", false, {});
+  client->observer->on_response_timeout();
+  expect_over("client_timeout", "streaming_response", 200);
+  EXPECT_TRUE(client->was_cut);
+  EXPECT_TRUE(request().aborted);
+}
+
+TEST_F(ExchangeTest, ABodyThatIsNotHttpIsRejected) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n\r\n");
+  observer().on_connected(server());
+  client->observer->on_request_invalid({400, "bad chunk"});
+  expect_over("rejected", "sending_request", 400);
+  EXPECT_TRUE(request().aborted);
+}
+
+// ---- The server fails
+
+struct FailureCase {
+  Failure::Kind kind;
+  std::string_view outcome;
+  int status;
+};
+class ExchangeFailureTest : public ExchangeTest, public testing::WithParamInterface<FailureCase> {};
+
+TEST_P(ExchangeFailureTest, BeforeTheHeadIsAnsweredWithItsStatus) {
+  get_and_connect();
+  observer().on_failed({GetParam().kind, "what happened", false});
+  expect_over(GetParam().outcome, "awaiting_response", GetParam().status);
+  EXPECT_EQ(client->status, GetParam().status);
+  EXPECT_EQ(log_line()["error"], "what happened");
+  EXPECT_EQ(client->body.find("what happened"), std::string::npos) << "the client is told too much";
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ExchangeFailureTest,
+                         testing::Values(FailureCase{Failure::Kind::overloaded, "rejected", 503},
+                                         FailureCase{Failure::Kind::unreachable, "upstream_unreachable", 502},
+                                         FailureCase{Failure::Kind::connect_timeout, "upstream_timeout", 504},
+                                         FailureCase{Failure::Kind::reset, "upstream_reset", 502},
+                                         FailureCase{Failure::Kind::invalid, "upstream_invalid", 502}),
+                         [](const auto& tested) { return "Kind" + std::to_string(tested.index); });
+
+TEST_F(ExchangeTest, AFailureAfterTheHeadCutsTheClientVisibly) {
+  get_and_connect();
+  respond();
+  observer().on_response_body("0123", false, {});
+  observer().on_failed({Failure::Kind::reset, "closed", false});
+  expect_over("upstream_reset", "streaming_response", 200);
+  EXPECT_TRUE(client->was_cut);
+  EXPECT_FALSE(client->last);
+}
+
+TEST_F(ExchangeTest, AStaleConnectionIsRetriedOnceOnAFreshOne) {
+  get_and_connect();
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  EXPECT_TRUE(request().fresh);
+  observer().on_connecting(server());
+  observer().on_connected(server());
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  EXPECT_EQ(fake_upstream->requests.size(), 2U);
+  expect_over("upstream_reset", "awaiting_response", 502);
+}
+
+TEST_F(ExchangeTest, AnUnsafeRequestThatTheServerMayHaveSeenIsNotRetried) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 0\r\n\r\n");
+  observer().on_connected(server());
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+  expect_over("upstream_reset", "awaiting_response", 502);
+}
+
+TEST_F(ExchangeTest, ABodyThatIsHalfForwardedIsNotRetried) {
+  send("PUT /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  client->observer->on_request_body("abc", false);
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+  expect_over("upstream_reset", "sending_request", 502);
+}
+
+TEST_F(ExchangeTest, ClientGoneAfterARetryStillOwesTheCleanupOfTheFirstTry) {
+  get_and_connect();
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  observer().on_connecting(server());
+  client->observer->on_gone(scheduler.now());
+  expect_over("client_gone", "connecting", 499);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+// ---- Time
+
+TEST_F(ExchangeTest, WaitingInTheQueueHasALimit) {
+  get();
+  observer().on_queued();
+  scheduler.advance(upstream_config->connections.queue_timeout);
+  expect_over("rejected", "queued", 503);
+  EXPECT_EQ(client->field("Retry-After"), "1");
+}
+
+TEST_F(ExchangeTest, ASlowConnectGoesOnWithTheNextServer) {
+  get();
+  observer().on_connecting(server());
+  scheduler.advance(upstream_config->timeouts.connect);
+  EXPECT_TRUE(request().gave_up_connecting);
+  EXPECT_EQ(proxy->in_flight(), 1U);
+}
+
+TEST_F(ExchangeTest, ASlowHeadIsAnUpstreamTimeout) {
+  get_and_connect();
+  scheduler.advance(upstream_config->timeouts.first_byte);
+  expect_over("upstream_timeout", "awaiting_response", 504);
+  EXPECT_TRUE(request().aborted);
+}
+
+TEST_F(ExchangeTest, ASilentStreamIsCut) {
+  get_and_connect();
+  respond();
+  observer().on_response_body("0", false, {});
+  scheduler.advance(upstream_config->timeouts.idle - 1s);
+  observer().on_response_body("1", false, {});
+  scheduler.advance(upstream_config->timeouts.idle - 1s);
+  EXPECT_EQ(proxy->in_flight(), 1U);
+  scheduler.advance(1s);
+  expect_over("upstream_timeout", "streaming_response", 200);
+  EXPECT_TRUE(client->was_cut);
+}
+
+TEST_F(ExchangeTest, AServerThatTakesNothingOfTheRequestIsTimedOut) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  request().takes_body = false;
+  client->observer->on_request_body("abc", false);
+  scheduler.advance(upstream_config->timeouts.idle);
+  expect_over("upstream_timeout", "sending_request", 504);
+}
+
+TEST_F(ExchangeTest, TheDeadlineEndsAnExchangeInAnyPhaseAndOwesTheCleanup) {
+  upstream_config->timeouts.total = 10s;
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 10; ++i) {
+    scheduler.advance(1s);
+    if (proxy->in_flight() != 0) observer().on_response_body("x", false, {});
+  }
+  expect_over("deadline", "streaming_response", 200);
+  EXPECT_TRUE(client->was_cut);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, TheDeadlineBeforeAHeadIs504) {
+  upstream_config->timeouts.total = 10s;
+  get_and_connect();
+  scheduler.advance(10s);
+  expect_over("deadline", "awaiting_response", 504);
+}
+
+TEST_F(ExchangeTest, ShutdownEndsWhatIsInFlight) {
+  get_and_connect();
+  proxy->shut_down();
+  expect_over("shutdown", "awaiting_response", 503);
+  EXPECT_TRUE(request().aborted);
+  EXPECT_EQ(cleanups().size(), 1U);
+}
+
+TEST_F(ExchangeTest, AnAnswerOfOurOwnThatTheClientNeverTakesEndsOnce) {
+  get();
+  client->room = 0;
+  observer().on_failed({Failure::Kind::unreachable, "refused", false});
+  EXPECT_EQ(proxy->in_flight(), 1U);
+  client->observer->on_response_timeout();
+  expect_over("upstream_unreachable", "reading_request", 502);
+  EXPECT_TRUE(client->was_cut);
+}
+
+TEST_F(ExchangeTest, TheFirstOfTwoEndsDecides) {
+  get();
+  client->room = 0;
+  observer().on_failed({Failure::Kind::unreachable, "refused", false});
+  client->observer->on_gone(scheduler.now());
+  expect_over("upstream_unreachable", "reading_request", 502);
+  EXPECT_TRUE(cleanups().empty());
+}
+
+TEST_F(ExchangeTest, ARequestThatTheFrontEndRefusesIsAnsweredAndLogged) {
+  make_proxy();
+  client = std::make_unique<test::FakeClient>(scheduler.now());
+  proxy->on_refused(*client, {}, {Outcome::rejected, 431, "too many header fields"});
+  expect_over("rejected", "reading_request", 431);
+  EXPECT_NE(client->body.find("too many header fields"), std::string::npos);
+}
+
+TEST_F(ExchangeTest, AClientThatLeavesInTheMiddleOfAHeadIsLogged) {
+  make_proxy();
+  client = std::make_unique<test::FakeClient>(scheduler.now());
+  proxy->on_abandoned(client->info, scheduler.now());
+  expect_over("client_gone", "reading_request", 499);
+}
+
+}  // namespace
+}  // namespace hangup

@@ -1,0 +1,162 @@
+// The two sides of an exchange, played by the test.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <hangup/cleanup/cleanup.h>
+#include <hangup/downstream/client_stream.h>
+#include <hangup/upstream/upstream.h>
+
+namespace hangup::test {
+
+// A client whose socket takes `room` more bytes of body at once.
+class FakeClient final : public downstream::ClientStream {
+ public:
+  explicit FakeClient(MonoTime started) : started_(started) { info.ip = "192.0.2.7", info.port = 4711; }
+
+  downstream::ClientInfo info;
+  downstream::StreamObserver* observer = nullptr;
+  bool fin = false;
+  bool paused = true;
+  std::size_t room = SIZE_MAX;
+  std::vector<int> interims;
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> fields;
+  http::Framing framing;
+  std::string body;
+  std::size_t unsent = 0;
+  bool last = false;
+  bool was_cut = false;
+
+  std::string field(std::string_view name) const {
+    for (const auto& [key, value] : fields) {
+      if (key == name) return value;
+    }
+    return {};
+  }
+  // The socket takes what was waiting.
+  void drain() {
+    unsent = 0;
+    room = SIZE_MAX;
+    if (last) {
+      observer->on_sent();
+    } else {
+      observer->on_response_drained();
+    }
+  }
+
+  const downstream::ClientInfo& client() const override { return info; }
+  MonoTime started() const override { return started_; }
+  void attach(downstream::StreamObserver& to) override { observer = &to; }
+  void pause_request(bool pause) override { paused = pause; }
+  const http::Fields& trailers() const override { return no_trailers_; }
+  bool half_closed() const override { return fin; }
+  void send_interim(int interim, std::span<const http::Field>) override { interims.push_back(interim); }
+  void send_head(const downstream::ResponseStart& start) override {
+    status = start.status;
+    framing = start.body;
+    for (const http::Field& each : start.fields) fields.emplace_back(each.name, each.value);
+  }
+  bool send_body(std::string_view data, bool is_last, std::span<const http::Field>) override {
+    body += data;
+    last = is_last;
+    if (data.size() <= room) return unsent == 0;
+    unsent += data.size() - room;
+    room = 0;
+    return false;
+  }
+  void cut() override { was_cut = true; }
+  std::uint64_t body_bytes_sent() const override { return body.size() - unsent; }
+
+ private:
+  MonoTime started_;
+  http::Fields no_trailers_;
+};
+
+// What happened to one request to a server.
+struct FakeRequestState {
+  upstream::ServerObserver* observer = nullptr;
+  bool fresh = false;
+  bool started = false;
+  bool head_sent = false;
+  std::string method;
+  std::string target;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string body;
+  bool last = false;
+  bool takes_body = true;
+  bool paused = false;
+  bool aborted = false;
+  bool gave_up_connecting = false;
+
+  std::string field(std::string_view name) const {
+    for (const auto& [key, value] : fields) {
+      if (key == name) return value;
+    }
+    return {};
+  }
+  std::size_t count(std::string_view name) const {
+    std::size_t n = 0;
+    for (const auto& [key, value] : fields) n += key == name;
+    return n;
+  }
+};
+
+class FakeUpstream final : public upstream::Upstream {
+ public:
+  explicit FakeUpstream(std::shared_ptr<const config::Upstream> config) : config_(std::move(config)) {}
+
+  // All that were asked for, the last one last.
+  std::vector<std::shared_ptr<FakeRequestState>> requests;
+  FakeRequestState& request() { return *requests.back(); }
+  upstream::ServerObserver& observer() { return *requests.back()->observer; }
+
+  const config::Upstream& config() const override { return *config_; }
+  std::unique_ptr<upstream::ServerRequest> request(upstream::ServerObserver& observer,
+                                                   std::string_view method, bool fresh) override {
+    auto state = std::make_shared<FakeRequestState>();
+    state->observer = &observer;
+    state->method = method;
+    state->fresh = fresh;
+    requests.push_back(state);
+    return std::make_unique<Request>(std::move(state));
+  }
+
+ private:
+  class Request final : public upstream::ServerRequest {
+   public:
+    explicit Request(std::shared_ptr<FakeRequestState> state) : state_(std::move(state)) {}
+    void start() override { state_->started = true; }
+    void give_up_connecting() override { state_->gave_up_connecting = true; }
+    void send_head(const upstream::OutgoingRequest& request) override {
+      state_->head_sent = true;
+      state_->target = request.target;
+      for (const http::Field& each : request.fields) state_->fields.emplace_back(each.name, each.value);
+    }
+    bool send_body(std::string_view data, bool last, std::span<const http::Field>) override {
+      state_->body += data;
+      state_->last = last;
+      return state_->takes_body;
+    }
+    void pause_response(bool paused) override { state_->paused = paused; }
+    void abort() override { state_->aborted = true; }
+    bool sent_anything() const override { return state_->head_sent; }
+
+   private:
+    std::shared_ptr<FakeRequestState> state_;
+  };
+
+  std::shared_ptr<const config::Upstream> config_;
+};
+
+class FakeOutbox final : public cleanup::Outbox {
+ public:
+  std::vector<cleanup::Delivery> deliveries;
+  void add(cleanup::Delivery delivery) override { deliveries.push_back(std::move(delivery)); }
+};
+
+}  // namespace hangup::test
