@@ -1,8 +1,11 @@
 // Cleanups: what is owed for an exchange that was cut, and how it gets to its receiver.
 //
-// The way of one: an exchange ends -> render() makes a Delivery of it on the worker's thread -> Outbox::add() takes it over
-// (any thread, never waits) -> the Dispatcher, on a thread of its own, sends it until it is acknowledged or given up.
+// The way of one: an exchange ends -> render() makes a Delivery of it on the worker's thread -> Outbox::add()
+// takes it over (any thread, never waits) -> the Dispatcher, on a thread of its own, sends it until it is
+// acknowledged or given up.
 #pragma once
+
+#include <spdlog/fwd.h>
 
 #include <cstdint>
 #include <expected>
@@ -12,8 +15,6 @@
 #include <utility>
 #include <vector>
 
-#include <spdlog/fwd.h>
-
 #include <hangup/base/clock.h>
 #include <hangup/base/error.h>
 #include <hangup/config/config.h>
@@ -22,24 +23,33 @@ namespace hangup::cleanup {
 
 // One cleanup on its way, with nothing left to look up: a value that can be stored.
 struct Delivery {
-  std::string id;             // webhook-id: stable over attempts, the receiver removes duplicates by it
-  std::string cleanup;        // name in the configuration
-  std::string request_id;     // of the exchange
+  std::string id;          // webhook-id: stable over attempts, the receiver removes duplicates by it
+  std::string cleanup;     // name in the configuration
+  std::string request_id;  // of the exchange
   std::string method;
-  std::string url;            // absolute, http
-  std::vector<std::pair<std::string, std::string>> headers;  // webhook-id, webhook-timestamp and Content-Type among them
+  std::string url;  // absolute, http
+  // webhook-id, webhook-timestamp (set afresh for each attempt) and Content-Type among them. Framing,
+  // Connection, and Host where it is not given, are the sender's.
+  std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  Duration timeout{};         // of one attempt
+  Duration timeout{};  // of one attempt
   config::Retry retry;
 };
 
-// Fills in the templates. The error says why this cleanup can't be called for this exchange: it is then `skipped`.
-// `id` is the webhook-id. Any thread.
-std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::VariableSource& source,
-                                            std::string id, std::string request_id, WallTime now);
+// Fills in the templates. The error says why this cleanup can't be called for this exchange: it is then
+// `skipped`. `id` is the webhook-id. Any thread.
+//
+// The body is by default a CloudEvents 1.0 event: id is the webhook-id, source "/hangup/routes/<route>", type
+// "dev.hangup.exchange.<outcome>", subject the request id, and data has request_id, outcome, phase, route,
+// method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
+// User-Agent are defaults; a configured header that would contradict the framing or the delivery's identity
+// is left out.
+std::expected<Delivery, std::string> render(const config::Cleanup& cleanup,
+                                            const config::VariableSource& source, std::string id,
+                                            std::string request_id, WallTime now);
 
-// Where deliveries are kept until they are acknowledged or dead. The one of this release keeps them in memory; a durable
-// one implements the same.
+// Where deliveries are kept until they are acknowledged or dead. The one of this release keeps them in
+// memory; a durable one implements the same.
 class Outbox {
  public:
   virtual ~Outbox() = default;
@@ -56,18 +66,19 @@ struct Counts {
   std::uint64_t pending() const { return added - delivered - dead; }
 };
 
-// The outbox in memory and its dispatcher: sends what is added, with retries, backoff and full jitter, from a thread of its
-// own. Bounded: beyond `capacity` pending deliveries a new one is a dead letter at once, and logged as one.
-// Each attempt's end is one line of the access log, each delivery's end too.
+// The outbox in memory and its dispatcher: sends what is added, with retries, backoff and full jitter, from a
+// thread of its own. Bounded: beyond `capacity` pending deliveries a new one is a dead letter at once, and
+// logged as one. Each attempt's end is one line of the access log; a delivery's last one says how it ended.
 class MemoryOutbox final : public Outbox {
  public:
   struct Options {
     std::size_t capacity = 100'000;
-    std::size_t concurrency = 64;   // attempts under way to one receiver (scheme, host and port)
+    std::size_t concurrency = 64;  // attempts under way to one receiver (scheme, host and port)
   };
-  // Starts the thread. `log` gets one line per attempt's end (JSON, as the access log writes them); both loggers are
-  // thread-safe and outlive this.
-  MemoryOutbox(Options options, std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log);
+  // Starts the thread. `access_log`, which may be null, gets one line per attempt's end (JSON, with its line
+  // end, as the access log writes them), `log` a warning for each dead letter.
+  MemoryOutbox(Options options, std::shared_ptr<spdlog::logger> access_log,
+               std::shared_ptr<spdlog::logger> log);
   ~MemoryOutbox() override;  // stops the thread; what is still pending is logged, each by its id, and lost
 
   void add(Delivery delivery) override;

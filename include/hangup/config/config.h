@@ -1,5 +1,5 @@
-// The configuration, read and checked: immutable, typed, with every default filled in and every name resolved. Shared by
-// all threads as a shared_ptr<const Config>.
+// The configuration, read and checked: immutable, typed, with every default filled in and every name
+// resolved. Shared by all threads as a shared_ptr<const Config>.
 #pragma once
 
 #include <chrono>
@@ -35,9 +35,9 @@ struct Problem {
 };
 
 struct Listener {
-  std::string name;         // unique; the address where the file gives none
+  std::string name;  // unique; the address where the file gives none
   SocketAddress address;
-  http::HeadLimits head;    // limits.header_bytes, limits.headers
+  http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
   struct Timeouts {
     Duration idle = seconds(75);        // between requests of a connection
@@ -49,9 +49,9 @@ struct Listener {
 
 // Where requests for a server go. Names are looked up when the configuration is read.
 struct Server {
-  std::string url;          // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
+  std::string url;  // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
   SocketAddress address;
-  std::string authority;    // "127.0.0.1:9000": the Host value when the upstream says `host: server`
+  std::string authority;  // "127.0.0.1:9000": the Host value when the upstream says `host: server`
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -61,10 +61,10 @@ struct Upstream {
   std::vector<Server> servers;  // at least one
   Balance balance = Balance::round_robin;
   struct Connections {
-    std::size_t max = 256;      // to one server, over all workers
-    std::size_t keepalive = 64; // of them, kept idle for the next request
+    std::size_t max = 256;       // to one server, over all workers
+    std::size_t keepalive = 64;  // of them, kept idle for the next request
     Duration idle = seconds(60);
-    std::size_t queue = 1024;   // exchanges that may wait for a connection, over all workers
+    std::size_t queue = 1024;  // exchanges that may wait for a connection, over all workers
     Duration queue_timeout = seconds(5);
   } connections;
   struct Timeouts {
@@ -73,26 +73,28 @@ struct Upstream {
     Duration idle = seconds(60);         // between two bytes, either way
     Duration total = minutes(15);        // the exchange's deadline; 0 for none
   } timeouts;
-  // `host: keep` (default, the client's Host is forwarded), `host: server` (the server's own authority), or a literal.
+  // `host: keep` (default, the client's Host is forwarded), `host: server` (the server's own authority), or a
+  // literal.
   enum class HostPolicy : std::uint8_t { keep, server, literal } host_policy = HostPolicy::keep;
-  std::string host;             // for HostPolicy::literal
+  std::string host;  // for HostPolicy::literal
 };
 
 struct Retry {
-  unsigned max_attempts = 8;    // the first one counts
+  unsigned max_attempts = 8;  // the first one counts
   Duration backoff_base = milliseconds(200);
   Duration backoff_max = seconds(10);
 };
 
 // A webhook to call when an exchange was cut.
 struct Cleanup {
-  std::string name;             // an inline one is named after its route
-  Template url;                 // absolute, http
+  std::string name;  // an inline one is named after its route
+  Template url;      // absolute, http
   std::string method = "POST";
   std::vector<std::pair<std::string, Template>> headers;
   enum class Body : std::uint8_t { cloudevent, none, template_text } body_kind = Body::cloudevent;
-  Template body;                // for Body::template_text
-  Place body_place = Place::text;  // json when a Content-Type header of the cleanup says a JSON type, or the body parses as JSON
+  Template body;                   // for Body::template_text
+  Place body_place = Place::text;  // json when a Content-Type header of the cleanup says a JSON type, or the
+                                   // body parses as JSON
   Duration timeout = seconds(5);   // of one attempt
   Retry retry;
 };
@@ -102,16 +104,17 @@ struct PathPattern {
   std::string text;
   struct Segment {
     bool capture = false;
-    std::string text;           // the literal, or the capture's name
+    std::string text;  // the literal, or the capture's name
   };
   std::vector<Segment> segments;
-  bool prefix = false;          // ended in "/*": any rest, also none ("/assets" itself too)
+  bool prefix = false;  // ended in "/*": any rest, also none ("/assets" itself too)
 };
 
 struct Match {
-  std::optional<std::string> host;    // compared without case and without port; nullopt for any. "*.example.com" matches any one or more labels
+  std::optional<std::string> host;  // compared without case and without port; nullopt for any.
+                                    // "*.example.com" matches any one or more labels
   PathPattern path;
-  std::vector<std::string> methods;   // empty for any
+  std::vector<std::string> methods;  // empty for any
 };
 
 struct HeaderChanges {
@@ -127,7 +130,7 @@ struct OnDisconnect {
 };
 
 struct Route {
-  std::string name;             // unique
+  std::string name;  // unique
   Position position;
   Match match;
   std::shared_ptr<const Upstream> upstream;
@@ -144,25 +147,26 @@ struct AccessLog {
 
 struct Log {
   std::string path = "stderr";
-  std::string level = "info";   // trace debug info warn error
+  std::string level = "info";  // trace debug info warn error
 };
 
 struct Config {
   std::filesystem::path file;
-  unsigned workers = 0;         // never 0 once read: `auto` is the number of CPUs this process may use
-  std::vector<Listener> listeners;                          // at least one
+  unsigned workers = 0;             // never 0 once read: `auto` is the number of CPUs this process may use
+  std::vector<Listener> listeners;  // at least one
   std::vector<std::shared_ptr<const Upstream>> upstreams;
-  std::vector<Route> routes;                                // first match wins
+  std::vector<Route> routes;  // first match wins
   std::vector<std::shared_ptr<const Cleanup>> cleanups;
   AccessLog access_log;
   Log log;
-  Duration drain = seconds(30); // shutdown.drain
+  Duration drain = seconds(30);  // shutdown.drain
 };
 
 // Reads and checks a file. On failure every problem of it, in the order of the file.
 std::expected<std::shared_ptr<const Config>, std::vector<Problem>> load(const std::filesystem::path& file);
 // The same for a text; `name` stands for the file in what is said about it.
-std::expected<std::shared_ptr<const Config>, std::vector<Problem>> parse(const std::string& text, const std::filesystem::path& name);
+std::expected<std::shared_ptr<const Config>, std::vector<Problem>> parse(const std::string& text,
+                                                                         const std::filesystem::path& name);
 
 // "hangup.yaml:12:5: unknown key `upstrem`, expected one of: …; did you mean `upstream`?"
 std::string to_string(const Problem& problem, const std::filesystem::path& file);

@@ -1,9 +1,11 @@
-// Texts with variables in them, "http://127.0.0.1:9000/jobs/{request.id}", compiled when the configuration is read and
-// rendered for an exchange. Contract: the template variables of the cleanup call.
+// Texts with variables in them, "http://127.0.0.1:9000/jobs/{request.id}", compiled when the configuration is
+// read and rendered for an exchange. Contract: the template variables of the cleanup call.
 //
-// `{` starts a variable when a letter follows; any other `{` and every `}` outside a variable stand for themselves, so a
-// JSON document needs no escaping; `{{` is one `{`. `{name|default}` has a default, which may be empty; `{name|raw}` (or
-// `{name|raw|default}`) passes unescaped where escaping would apply.
+// `{` starts a variable when a letter follows; any other `{` and every `}` outside a variable stand for
+// themselves, so a JSON document needs no escaping; `{{` is one `{`. `{name|default}` has a default, which
+// may be empty; `{name|raw}` (or
+// `{name|raw|default}`) passes unescaped where escaping would apply. A default is escaped as a value is, but
+// passes in a text, whose author wrote it.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +19,39 @@
 namespace hangup::config {
 
 enum class Variable : std::uint8_t {
-  request_id, request_method, request_path, request_query, request_query_parameter, request_header, request_host,
-  path_capture, client_ip, client_port, response_status, response_header, route, upstream_server, outcome, phase, time,
+  request_id,
+  request_method,
+  request_path,
+  request_query,
+  request_query_parameter,
+  request_header,
+  request_host,
+  path_capture,
+  client_ip,
+  client_port,
+  response_status,
+  response_header,
+  route,
+  upstream_server,
+  outcome,
+  phase,
+  time,
 };
 
 struct VariableRef {
   Variable variable;
-  std::string name;                     // of the header, query parameter or capture; else empty
+  std::string name;  // of the header, query parameter or capture; else empty
   std::optional<std::string> fallback;
   bool raw = false;
 };
 
+// "request.header.x-job-id".
+std::string variable_name(const VariableRef& ref);
+
 // Where a rendered value will stand, which decides how it is escaped.
 enum class Place : std::uint8_t {
-  url,     // percent-encoded
+  url,  // percent-encoded; raw: refused if a URL can't have it. No value may empty a part of the path or make
+        // it a dot segment
   header,  // as it is; refused if it has CR, LF or NUL
   json,    // escaped for the inside of a JSON string
   text,    // only [A-Za-z0-9._~-] passes, anything else is refused, unless raw
@@ -40,8 +61,8 @@ enum class Place : std::uint8_t {
 class VariableSource {
  public:
   virtual ~VariableSource() = default;
-  // nullopt: known, but without a value here. `scratch` may be used to build the value, which may be a view into it; the
-  // view is good until the next call.
+  // nullopt: known, but without a value here. `scratch` may be used to build the value, which may be a view
+  // into it; the view is good until the next call.
   virtual std::optional<std::string_view> value(const VariableRef& ref, std::string& scratch) const = 0;
 };
 

@@ -1,13 +1,13 @@
 // The access log: one JSON line per exchange and per end of a delivery attempt.
 #pragma once
 
+#include <spdlog/fwd.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include <spdlog/fwd.h>
 
 #include <hangup/base/clock.h>
 #include <hangup/base/error.h>
@@ -16,32 +16,33 @@
 
 namespace hangup::observe {
 
-// What is said about one exchange. Views are needed until AccessLog::write returns. Never an Authorization or Cookie value.
+// What is said about one exchange. Views are needed until AccessLog::write returns. Never an Authorization or
+// Cookie value.
 struct AccessRecord {
   WallTime start;
   std::string_view request_id;
-  std::string_view client_ip;           // "unix" for a UNIX socket
+  std::string_view client_ip;  // "unix" for a UNIX socket
   std::uint16_t client_port = 0;
-  std::string_view method;              // "" when the request was not understood
+  std::string_view method;  // "" when the request was not understood
   std::string_view host;
-  std::string_view path;                // without the query
-  std::string_view route;               // "" when none matched
-  int status = 0;                       // what the client got; 499 for a client gone before a head; 0 never
+  std::string_view path;   // without the query
+  std::string_view route;  // "" when none matched
+  int status = 0;          // what the client got; 499 for a client gone before a head; 0 never
   Outcome outcome = Outcome::completed;
   Phase phase = Phase::reading_request;
-  std::uint64_t bytes_in = 0;           // request body as received from the client
-  std::uint64_t bytes_out = 0;          // response body handed to the client's socket
+  std::uint64_t bytes_in = 0;   // request body as received from the client
+  std::uint64_t bytes_out = 0;  // response body handed to the client's socket
   Duration duration{};
-  std::optional<Duration> first_byte;   // from the start to the response head being sent to the client
-  std::string_view upstream;            // server's url; "" when none was chosen
+  std::optional<Duration> first_byte;         // from the start to the response head being sent to the client
+  std::string_view upstream;                  // server's url; "" when none was chosen
   std::optional<Duration> upstream_duration;  // from the choice of the server to the end of its part
-  std::optional<Duration> abort;        // from the sign of the disconnect to the upstream being closed
-  std::string_view cleanup_id;          // delivery id; "" for none
-  std::string_view cleanup_skipped;     // why a cleanup that was owed is not called; "" if it is
-  std::string_view error;               // what went wrong, for every outcome but completed and client_gone
+  std::optional<Duration> abort;              // from the sign of the disconnect to the upstream being closed
+  std::string_view cleanup_id;                // delivery id; "" for none
+  std::string_view cleanup_skipped;           // why a cleanup that was owed is not called; "" if it is
+  std::string_view error;  // what went wrong, for every outcome but completed and client_gone
 };
 
-// Formats records and hands them, many at a time, to an asynchronous logger.
+// Formats records and hands them, many at a time as one message, to an asynchronous logger.
 // Threading: one AccessLog belongs to one thread; the logger behind is shared.
 class AccessLog {
  public:
@@ -49,21 +50,30 @@ class AccessLog {
   explicit AccessLog(std::shared_ptr<spdlog::logger> logger);
   ~AccessLog();  // flushes
   void write(const AccessRecord& record);
-  // Hands over what was written; to be called at the end of a turn of the loop. Cheap when there is nothing.
+  // Hands over what was written. write() does so by itself when much has come together.
   void flush();
+  // Something was written and not handed over.
+  bool pending() const { return !buffer_.empty(); }
 
  private:
   std::shared_ptr<spdlog::logger> logger_;
   std::string buffer_;
 };
 
-// Appends the record as one JSON object and a newline.
+// Appends the record as one JSON object and a newline. Valid JSON whatever the bytes. Always the same fields
+// in the same order, null where there is no value; only `error` is left out when there is none:
+//   time type=exchange request_id client method host path route status outcome phase bytes_in bytes_out
+//   duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery id"] or "skipped: reason") error
 void append_json(std::string& out, const AccessRecord& record);
 
-// The process's loggers.
+// The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never
+// block who logs, and drop the oldest messages when the queue is full. What was logged is written at once,
+// and nothing that is in a queue is lost when the last reference goes: that waits until all of it is written.
+// Threading: any thread may log.
 struct Loggers {
-  std::shared_ptr<spdlog::logger> access;  // asynchronous, drops the oldest when its queue is full, never blocks; null if off
-  std::shared_ptr<spdlog::logger> log;     // for people
+  std::shared_ptr<spdlog::logger>
+      access;  // null if off; writes messages as they are: each brings its own line ends
+  std::shared_ptr<spdlog::logger> log;  // for people; adds time, level and line end
 };
 // Opens them. The error names the file and why it can't be written.
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log);

@@ -33,7 +33,9 @@ Router router(const std::vector<Rule>& rules) {
   return Router(std::move(config));
 }
 
-std::string name_of(const RouteMatch& match) { return match.route == nullptr ? "none" : match.route->name; }
+std::string name_of(const RouteMatch& match) {
+  return match.route == nullptr ? "none" : match.route->name;
+}
 
 bool path_matches(const std::string& pattern, std::string_view path) {
   return name_of(router({{.path = pattern}}).match("GET", "h", path)) == "0";
@@ -64,8 +66,10 @@ TEST(Router, ExactPathsMatchNothingElse) {
 }
 
 TEST(Router, PrefixesMatchThemselvesAndAllBelow) {
-  for (const std::string_view path : {"/x", "/x/", "/x/a", "/x/a/b", "/x//"}) EXPECT_TRUE(path_matches("/x/*", path)) << path;
-  for (const std::string_view path : {"/", "/xy", "/y/x", "/X"}) EXPECT_FALSE(path_matches("/x/*", path)) << path;
+  for (const std::string_view path : {"/x", "/x/", "/x/a", "/x/a/b", "/x//"})
+    EXPECT_TRUE(path_matches("/x/*", path)) << path;
+  for (const std::string_view path : {"/", "/xy", "/y/x", "/X"})
+    EXPECT_FALSE(path_matches("/x/*", path)) << path;
   for (const std::string_view path : {"/", "/a", "//", "*"}) EXPECT_TRUE(path_matches("/*", path)) << path;
 }
 
@@ -96,8 +100,8 @@ TEST(Router, CapturesOutliveThePath) {
 
 TEST(Router, ARouteIsNotGoneRoundBySpelling) {
   const Router routes = router({{.path = "/admin/*"}, {}});
-  for (const std::string_view path : {"/admin/x", "/%61dmin/x", "/public/../admin/x", "/public/%2e%2e/admin/x", "/./admin",
-                                      "/admin/../admin", "/../admin"}) {
+  for (const std::string_view path : {"/admin/x", "/%61dmin/x", "/public/../admin/x",
+                                      "/public/%2e%2e/admin/x", "/./admin", "/admin/../admin", "/../admin"}) {
     EXPECT_EQ(name_of(routes.match("GET", "h", path)), "0") << path;
   }
   for (const std::string_view path : {"/admin/../x", "/admin%2Fx", "/admin/%2e%2e/"}) {
@@ -106,10 +110,12 @@ TEST(Router, ARouteIsNotGoneRoundBySpelling) {
 }
 
 TEST(Router, HostsCompareWithoutCaseAndPort) {
-  for (const std::string_view host : {"example.com", "EXAMPLE.com:8080", "example.com:", "example.com.", "example.com.:80"}) {
+  for (const std::string_view host :
+       {"example.com", "EXAMPLE.com:8080", "example.com:", "example.com.", "example.com.:80"}) {
     EXPECT_TRUE(host_matches("Example.Com", host)) << host;
   }
-  for (const std::string_view host : {"", "example.org", "www.example.com", "xexample.com", "example.com.evil.org"}) {
+  for (const std::string_view host :
+       {"", "example.org", "www.example.com", "xexample.com", "example.com.evil.org"}) {
     EXPECT_FALSE(host_matches("example.com", host)) << host;
   }
   EXPECT_TRUE(host_matches("[::1]", "[::1]:80"));

@@ -1,0 +1,42 @@
+// The subcommands of the executable, one function each; main.cpp only reads the command line. Each says what
+// it has to say on the streams it is given and returns the process's exit status. Called from the main
+// thread, before any other thread runs.
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace hangup::app::commands {
+
+enum ExitStatus : int {
+  exit_ok = 0,
+  exit_bad_configuration = 1,
+  exit_usage = 2,
+  exit_cannot_start = 3,
+  exit_broken_promise = 4,  // `demo --once` saw something that is not as the contract says
+};
+
+// Proxies until SIGTERM or SIGINT, then drains; a second signal ends the drain. Writes to `err` only when it
+// can't start.
+int run(const std::filesystem::path& config_file, std::ostream& err);
+
+// Reads the configuration and says everything that is wrong with it, a line each, on `err`.
+int check(const std::filesystem::path& config_file, std::ostream& out, std::ostream& err);
+
+struct ExplainRequest {
+  std::filesystem::path config_file;
+  std::string method;
+  std::string url;                   // "http://host/path?query", or "/path" with the host in a Host header
+  std::vector<std::string> headers;  // "Name: value"
+};
+// Which route a request would take, and what would be done if its client disconnected. Sends nothing.
+int explain(const ExplainRequest& request, std::ostream& out, std::ostream& err);
+
+// Shows on loopback what happens when clients disconnect; then serves until Ctrl-C, unless `once`.
+int demo(bool once, std::ostream& out, std::ostream& err);
+
+int version(std::ostream& out);
+
+}  // namespace hangup::app::commands

@@ -1,0 +1,120 @@
+#include "cleanup/ledger.h"
+
+#include "cleanup/url.h"
+
+#include <fmt/chrono.h>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+namespace hangup::cleanup {
+namespace {
+
+using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::milliseconds;
+using Json = nlohmann::ordered_json;
+
+std::string rfc3339(WallTime time) {
+  const auto ms = std::chrono::floor<milliseconds>(time);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(ms)),
+                     ms.time_since_epoch().count() % 1000);
+}
+
+Json string_or_null(std::string_view text) {
+  return text.empty() ? Json() : Json(text);
+}
+
+void write_line(spdlog::logger* access, const Delivery& delivery, const AttemptRecord& attempt,
+                const char* result, std::optional<Duration> retry_in, std::string_view error) {
+  if (access == nullptr) return;
+  Json line;
+  line["time"] = rfc3339(attempt.start);
+  line["type"] = "cleanup";
+  line["webhook_id"] = delivery.id;
+  line["request_id"] = delivery.request_id;
+  line["cleanup"] = delivery.cleanup;
+  line["attempt"] = attempt.number;
+  line["method"] = delivery.method;
+  line["url"] = without_query(delivery.url);
+  line["status"] = attempt.result.status;
+  line["error"] = string_or_null(error);
+  line["duration_ms"] = static_cast<double>(duration_cast<microseconds>(attempt.duration).count()) / 1000;
+  line["result"] = result;
+  line["retry_in_ms"] = retry_in ? Json(duration_cast<milliseconds>(*retry_in).count()) : Json();
+  access->log(spdlog::level::info, line.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n');
+}
+
+}  // namespace
+
+Ledger::Ledger(const Clock& clock, std::shared_ptr<spdlog::logger> access,
+               std::shared_ptr<spdlog::logger> log)
+    : clock_(clock), access_(std::move(access)), log_(std::move(log)) {}
+
+bool Ledger::admit(const Delivery& delivery, std::size_t capacity) {
+  bool room = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    room = counts_.pending() < capacity;
+    ++counts_.added;
+  }
+  if (!room) dead(delivery, std::nullopt, fmt::format("the outbox is full with {} deliveries", capacity));
+  return room;
+}
+
+void Ledger::delivered(const Delivery& delivery, const AttemptRecord& attempt) {
+  write_line(access_.get(), delivery, attempt, "delivered", std::nullopt, attempt.result.error);
+  count(&Counts::delivered, true);
+}
+
+void Ledger::will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) {
+  write_line(access_.get(), delivery, attempt, "retry", wait, attempt.result.error);
+  count(nullptr, true);
+}
+
+void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
+                  std::string_view reason) {
+  const AttemptRecord none{.start = clock_.wall(), .number = 0, .duration = {}, .result = {}};
+  const AttemptRecord& last = attempt ? *attempt : none;
+  write_line(access_.get(), delivery, last, "dead", std::nullopt,
+             last.result.error.empty() ? reason : last.result.error);
+  log_->warn("dead letter webhook_id={} request_id={} cleanup={} attempts={} url={} reason=\"{}\"",
+             delivery.id, delivery.request_id, delivery.cleanup, last.number, without_query(delivery.url),
+             reason);
+  count(&Counts::dead, attempt.has_value());
+}
+
+void Ledger::lost(const std::vector<const Delivery*>& deliveries) {
+  // Many to a line: the logger's queue holds fewer messages than an outbox deliveries.
+  constexpr std::size_t per_line = 100;
+  for (std::size_t first = 0; first < deliveries.size(); first += per_line) {
+    const std::size_t end = std::min(first + per_line, deliveries.size());
+    std::string ids;
+    for (std::size_t i = first; i < end; ++i) {
+      if (!ids.empty()) ids += ',';
+      ids += deliveries[i]->id;
+    }
+    log_->warn("cleanups lost at shut-down count={} webhook_id={}", end - first, ids);
+  }
+}
+
+Counts Ledger::counts() const {
+  const std::scoped_lock lock(mutex_);
+  return counts_;
+}
+
+bool Ledger::wait_settled(Duration patience) const {
+  std::unique_lock lock(mutex_);
+  return settled_.wait_for(lock, patience, [this] { return counts_.pending() == 0; });
+}
+
+void Ledger::count(std::uint64_t Counts::* what, bool attempted) {
+  const std::scoped_lock lock(mutex_);
+  if (attempted) ++counts_.attempts;
+  if (what != nullptr) ++(counts_.*what);
+  if (counts_.pending() == 0) settled_.notify_all();
+}
+
+}  // namespace hangup::cleanup

@@ -1,0 +1,63 @@
+// What became of deliveries: counts for machines, log lines for people and machines.
+#pragma once
+
+#include "cleanup/sender.h"
+
+#include <spdlog/fwd.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <hangup/base/clock.h>
+#include <hangup/cleanup/cleanup.h>
+
+namespace hangup::cleanup {
+
+// One attempt that has ended.
+struct AttemptRecord {
+  WallTime start;
+  unsigned number = 0;  // from 1
+  Duration duration{};
+  AttemptResult result;
+};
+
+// Any thread.
+class Ledger {
+ public:
+  // `access` may be null. Each line in it is one JSON object:
+  //   time type=cleanup webhook_id request_id cleanup attempt method url (without query) status (0 for no
+  //   response) error duration_ms result=delivered|retry|dead retry_in_ms
+  // Never a header's value, never a body. A dead letter is a warning in `log` too.
+  Ledger(const Clock& clock, std::shared_ptr<spdlog::logger> access, std::shared_ptr<spdlog::logger> log);
+
+  // Counts a new delivery in, if fewer than `capacity` are pending. Otherwise it is a dead letter at once,
+  // and false.
+  bool admit(const Delivery& delivery, std::size_t capacity);
+
+  void delivered(const Delivery& delivery, const AttemptRecord& attempt);
+  void will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait);
+  // `reason` is for people. No attempt: it was given up without one.
+  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt, std::string_view reason);
+  // Those that are still pending when nobody is left to send them.
+  void lost(const std::vector<const Delivery*>& deliveries);
+
+  Counts counts() const;
+  // Waits until nothing is pending, or for `patience`. True when nothing is pending.
+  bool wait_settled(Duration patience) const;
+
+ private:
+  void count(std::uint64_t Counts::* what, bool attempted);
+
+  const Clock& clock_;
+  std::shared_ptr<spdlog::logger> access_;
+  std::shared_ptr<spdlog::logger> log_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable settled_;
+  Counts counts_;  // guarded by mutex_
+};
+
+}  // namespace hangup::cleanup

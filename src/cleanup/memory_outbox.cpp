@@ -1,0 +1,72 @@
+#include "cleanup/dispatcher.h"
+#include "cleanup/http_sender.h"
+#include "cleanup/ledger.h"
+
+#include <random>
+#include <thread>
+#include <utility>
+
+#include <hangup/cleanup/cleanup.h>
+#include <hangup/net/event_loop.h>
+
+namespace hangup::cleanup {
+namespace {
+
+Random make_random() {
+  return [engine = std::mt19937_64(std::random_device{}())](std::uint64_t max) mutable {
+    return std::uniform_int_distribution<std::uint64_t>(0, max)(engine);
+  };
+}
+
+}  // namespace
+
+class MemoryOutbox::Impl {
+ public:
+  Impl(Options options, std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log)
+      : capacity_(options.capacity),
+        ledger_(loop_, std::move(access_log), std::move(log)),
+        sender_(loop_),
+        dispatcher_(loop_, sender_, ledger_, {.per_receiver = options.concurrency}, make_random()),
+        thread_([this] { loop_.run(); }) {}
+
+  ~Impl() {
+    loop_.stop();  // comes after every add()
+    thread_.join();
+    ledger_.lost(dispatcher_.pending());
+  }
+
+  void add(Delivery delivery) {
+    if (!ledger_.admit(delivery, capacity_)) return;
+    loop_.post([this, delivery = std::move(delivery)]() mutable { dispatcher_.add(std::move(delivery)); });
+  }
+
+  const Ledger& ledger() const { return ledger_; }
+
+ private:
+  const std::size_t capacity_;
+  net::EventLoop loop_;
+  Ledger ledger_;
+  HttpSender sender_;
+  Dispatcher dispatcher_;  // the sender's calls end with the loop, so that it may go first
+  std::thread thread_;
+};
+
+MemoryOutbox::MemoryOutbox(Options options, std::shared_ptr<spdlog::logger> access_log,
+                           std::shared_ptr<spdlog::logger> log)
+    : impl_(std::make_unique<Impl>(options, std::move(access_log), std::move(log))) {}
+
+MemoryOutbox::~MemoryOutbox() = default;
+
+void MemoryOutbox::add(Delivery delivery) {
+  impl_->add(std::move(delivery));
+}
+
+Counts MemoryOutbox::counts() const {
+  return impl_->ledger().counts();
+}
+
+bool MemoryOutbox::drain(Duration patience) {
+  return impl_->ledger().wait_settled(patience);
+}
+
+}  // namespace hangup::cleanup

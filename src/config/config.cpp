@@ -1,0 +1,113 @@
+#include "config/sections.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+namespace hangup::config {
+namespace {
+
+using Loaded = std::expected<std::shared_ptr<const Config>, std::vector<Problem>>;
+
+constexpr unsigned most_workers = 256;
+constexpr std::size_t most_file_bytes = 4 * 1024 * 1024;
+
+unsigned usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const int count = sched_getaffinity(0, sizeof set, &set) == 0
+                        ? CPU_COUNT(&set)
+                        : static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(static_cast<unsigned>(std::max(count, 1)), 1U, most_workers);
+}
+
+void read_workers(Section& root, unsigned& workers) {
+  workers = usable_cpus();
+  const Node* node = root.optional("workers");
+  if (node == nullptr) return;
+  const std::string expected = "auto or a whole number from 1 to " + std::to_string(most_workers);
+  const auto text = root.reader().text(*node, "workers", expected);
+  if (!text || text->value == "auto") return;
+  const auto count = parse_bytes(text->value);
+  const bool is_plain = std::ranges::all_of(text->value, [](char c) { return c >= '0' && c <= '9'; });
+  if (!count || !is_plain || count->count < 1 || count->count > most_workers) {
+    return root.reader().unexpected(*node, "workers", expected, {"auto"});
+  }
+  workers = static_cast<unsigned>(count->count);
+}
+
+void read_root(Section& root, Config& config) {
+  read_workers(root, config.workers);
+  read_listeners(root, config);
+  const auto upstreams = read_upstreams(root, config);
+  const auto cleanups = read_cleanups(root, config);
+  read_routes(root, upstreams, cleanups, config);
+  read_access_log(root, config.access_log);
+  read_log(root, config.log);
+  root.section("shutdown",
+               [&](Section& section) { section.duration("drain", config.drain, Duration::zero()); });
+  root.finish();
+}
+
+Problem too_large() {
+  return {{}, "larger than " + format_bytes(Bytes{most_file_bytes}) + ": not a configuration"};
+}
+
+// The whole file, or one byte more than a configuration may have.
+std::expected<std::string, Problem> read_file(const std::filesystem::path& file) {
+  const auto unreadable = [] {
+    return std::unexpected(Problem{{}, std::string("can't be read: ") + std::strerror(errno)});
+  };
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "re"), std::fclose);
+  if (!stream) return unreadable();
+  std::string text;
+  char chunk[16 * 1024];
+  while (text.size() <= most_file_bytes) {
+    const std::size_t count = std::fread(chunk, 1, sizeof chunk, stream.get());
+    text.append(chunk, count);
+    if (count < sizeof chunk) break;
+  }
+  if (std::ferror(stream.get()) != 0) return unreadable();
+  return text;
+}
+
+}  // namespace
+
+Loaded load(const std::filesystem::path& file) {
+  auto text = read_file(file);
+  if (!text) return std::unexpected(std::vector{std::move(text.error())});
+  return parse(*text, file);
+}
+
+Loaded parse(const std::string& text, const std::filesystem::path& name) {
+  if (text.size() > most_file_bytes) return std::unexpected(std::vector{too_large()});
+  Document document = read_document(text);
+  Reader reader(text);
+  for (Problem& problem : document.problems) reader.problem(problem.position, std::move(problem.message));
+  auto config = std::make_shared<Config>();
+  config->file = name;
+  if (document.root != nullptr && document.root->kind != Node::Kind::nothing) {
+    Section root(reader, *document.root, "configuration");
+    if (root.is_mapping()) read_root(root, *config);
+  } else if (document.problems.empty()) {
+    reader.problem({1, 1}, "the configuration is empty: expected listeners, upstreams and routes");
+  }
+  auto problems = reader.take_problems();
+  if (!problems.empty()) return std::unexpected(std::move(problems));
+  return config;
+}
+
+std::string to_string(const Problem& problem, const std::filesystem::path& file) {
+  std::string out = file.string();
+  if (problem.position.line > 0) {
+    out += ":" + std::to_string(problem.position.line) + ":" + std::to_string(problem.position.column);
+  }
+  return out + ": " + problem.message;
+}
+
+}  // namespace hangup::config

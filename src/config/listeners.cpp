@@ -1,0 +1,85 @@
+#include "config/sections.h"
+
+#include <algorithm>
+
+namespace hangup::config {
+namespace {
+
+constexpr std::uint64_t most_head_bytes = 16 * 1024 * 1024;
+constexpr std::uint64_t most_body_bytes = std::uint64_t{1} << 50;
+
+void read_limits(Section& section, Listener& listener) {
+  section.bytes("header_bytes", listener.head.head_bytes, 256, most_head_bytes);
+  section.number("headers", listener.head.fields, 1, 10'000);
+  section.bytes("body_bytes", listener.body_bytes.count, 1, most_body_bytes);
+}
+
+void read_timeouts(Section& section, Listener::Timeouts& timeouts) {
+  section.duration("idle", timeouts.idle);
+  section.duration("header", timeouts.header);
+  section.duration("body_idle", timeouts.body_idle);
+  section.duration("write_idle", timeouts.write_idle);
+}
+
+bool read_address(Section& section, Listener& listener) {
+  const Node* node =
+      section.required("address", "where to listen, such as 0.0.0.0:8080, [::]:8080 or unix:/run/x.sock");
+  if (node == nullptr) return false;
+  const auto text = section.reader().text(*node, "address", "an address such as 0.0.0.0:8080");
+  if (!text) return false;
+  const auto address = SocketAddress::parse(text->value);
+  if (!address) {
+    section.reader().problem(node->position, "`address`: " + address.error().message);
+    return false;
+  }
+  listener.address = *address;
+  return true;
+}
+
+const Node& position_source(const Node& mapping, std::string_view key) {
+  const auto* entry = mapping.find(key);
+  return entry == nullptr ? mapping : *entry->value;
+}
+
+// The kernel would share connections out among listeners of one address.
+void check_unique(Reader& reader, const Node& node, const Listener& listener,
+                  const std::vector<Listener>& others) {
+  for (const Listener& other : others) {
+    if (!listener.name.empty() && other.name == listener.name) {
+      reader.problem(position_source(node, "name").position,
+                     "duplicate listener name " + shown(listener.name) + ": names are unique");
+    }
+    const bool is_any_port = !listener.address.is_unix() && listener.address.port() == 0;
+    if (listener.address.size() != 0 && !is_any_port && other.address.size() != 0 &&
+        other.address.to_string() == listener.address.to_string()) {
+      reader.problem(position_source(node, "address").position,
+                     "duplicate address " + shown(listener.address.to_string()) + ": listener " +
+                         shown(other.name) + " has it already");
+    }
+  }
+}
+
+}  // namespace
+
+void read_listeners(Section& root, Config& config) {
+  Reader& reader = root.reader();
+  const Node* node = root.required("listeners", "a list with at least one listener");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::list || node->items.empty()) {
+    return reader.unexpected(*node, "listeners", "a list with at least one listener");
+  }
+  for (const auto& item : node->items) {
+    Listener listener;
+    Section section(reader, *item, "listeners");
+    section.text("name", listener.name);
+    const bool has_address = section.is_mapping() && read_address(section, listener);
+    section.section("limits", [&](Section& limits) { read_limits(limits, listener); });
+    section.section("timeouts", [&](Section& timeouts) { read_timeouts(timeouts, listener.timeouts); });
+    section.finish();
+    if (listener.name.empty() && has_address) listener.name = listener.address.to_string();
+    check_unique(reader, *item, listener, config.listeners);
+    config.listeners.push_back(std::move(listener));
+  }
+}
+
+}  // namespace hangup::config

@@ -1,0 +1,168 @@
+#include "config/quote.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <hangup/config/path.h>
+
+namespace hangup::config {
+namespace {
+
+constexpr char hex_upper[] = "0123456789ABCDEF";
+
+constexpr bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
+constexpr int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// The byte that the percent-encoding at the front of `text` stands for, or -1.
+constexpr int encoded_byte(std::string_view text) {
+  if (text.size() < 3 || text[0] != '%') return -1;
+  const int high = hex_value(text[1]);
+  const int low = hex_value(text[2]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+void append_encoded(std::string& out, unsigned char byte) {
+  out += '%';
+  out += hex_upper[byte >> 4];
+  out += hex_upper[byte & 0xf];
+}
+
+std::string with_one_spelling(std::string_view path) {
+  std::string out;
+  out.reserve(path.size());
+  while (!path.empty()) {
+    const int byte = encoded_byte(path);
+    if (byte < 0) {
+      out += path.front();
+    } else if (is_unreserved(static_cast<char>(byte))) {
+      out += static_cast<char>(byte);
+    } else {
+      append_encoded(out, static_cast<unsigned char>(byte));
+    }
+    path.remove_prefix(byte < 0 ? 1 : 3);
+  }
+  return out;
+}
+
+// RFC 3986 section 5.2.4, for a path that starts with a slash.
+void append_without_dot_segments(std::string& out, std::string_view path) {
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find('/', 1), path.size());
+    const std::string_view segment = path.substr(0, end);  // with the slash before it
+    const bool is_last = end == path.size();
+    path.remove_prefix(end);
+    if (segment == "/.") {
+      if (is_last) out += '/';
+    } else if (segment == "/..") {
+      out.resize(out.empty() ? 0 : out.rfind('/'));
+      if (is_last) out += '/';
+    } else {
+      out += segment;
+    }
+  }
+}
+
+constexpr bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+std::unexpected<PatternError> wrong(std::size_t offset, std::string message) {
+  return std::unexpected(PatternError{offset, std::move(message)});
+}
+
+// "{id}", with the names that were captured before it.
+std::expected<PathPattern::Segment, PatternError> compile_capture(std::string_view text, std::size_t offset,
+                                                                  const PathPattern& before) {
+  const std::string_view name = text.substr(1, text.size() - 2);
+  if (name.empty() || !std::ranges::all_of(name, is_name_char)) {
+    return wrong(offset, shown(text) + ": a capture is named with letters, digits, _ and -, as in {id}");
+  }
+  const auto is_same = [&](const auto& other) { return other.capture && other.text == name; };
+  if (std::ranges::any_of(before.segments, is_same)) {
+    return wrong(offset, shown(text) + " is captured twice in this path");
+  }
+  return PathPattern::Segment{true, std::string(name)};
+}
+
+// A segment as it stands, in the one spelling that paths are compared in.
+std::expected<PathPattern::Segment, PatternError> compile_literal(std::string_view text, std::size_t offset) {
+  if (text.find_first_of("{}*") != std::string_view::npos) {
+    return wrong(offset,
+                 shown(text) + ": {name} stands for a whole segment, and * only for the rest at the end, /*");
+  }
+  if (const std::size_t at = text.find_first_of("?#"); at != std::string_view::npos) {
+    return wrong(offset + at, shown(text) + ": a path has no query and no fragment");
+  }
+  const std::string spelled = with_one_spelling(text);
+  if (spelled == "." || spelled == "..") {
+    return wrong(offset, shown(text) + ": dot segments are removed before a path is compared");
+  }
+  PathPattern::Segment segment;
+  for (const char c : spelled) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte >= 0x7f) {
+      append_encoded(segment.text, byte);
+    } else {
+      segment.text += c;
+    }
+  }
+  return segment;
+}
+
+}  // namespace
+
+std::string_view normalised_path(std::string_view path, std::string& scratch) {
+  if (path.find('%') == std::string_view::npos) {
+    if (path.find("/.") == std::string_view::npos) return path;
+    scratch.clear();
+    append_without_dot_segments(scratch, path);
+    return scratch;
+  }
+  const std::string spelled = with_one_spelling(path);
+  scratch.clear();
+  append_without_dot_segments(scratch, spelled);
+  return scratch;
+}
+
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const int byte = encoded_byte(text);
+    out += byte < 0 ? text.front() : static_cast<char>(byte);
+    text.remove_prefix(byte < 0 ? 1 : 3);
+  }
+  return out;
+}
+
+std::expected<PathPattern, PatternError> compile_path_pattern(std::string_view text) {
+  if (!text.starts_with('/')) return wrong(0, shown(text) + ": a path starts with /");
+  PathPattern pattern;
+  pattern.text = text;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t start = at + 1;
+    at = std::min(text.find('/', start), text.size());
+    const std::string_view part = text.substr(start, at - start);
+    if (part == "*" && at == text.size()) {
+      pattern.prefix = true;
+      break;
+    }
+    const bool is_capture = part.size() >= 2 && part.front() == '{' && part.find('}') == part.size() - 1;
+    auto segment = is_capture ? compile_capture(part, start, pattern) : compile_literal(part, start);
+    if (!segment) return std::unexpected(std::move(segment.error()));
+    pattern.segments.push_back(std::move(*segment));
+  }
+  return pattern;
+}
+
+}  // namespace hangup::config

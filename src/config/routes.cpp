@@ -1,0 +1,198 @@
+#include "config/sections.h"
+#include "config/variables.h"
+
+#include <algorithm>
+#include <array>
+
+#include <hangup/base/outcome.h>
+#include <hangup/config/path.h>
+
+namespace hangup::config {
+namespace {
+
+using Policy = OnDisconnect;
+constexpr std::array<std::pair<std::string_view, Policy::Upstream>, 2> upstream_policies = {
+    {{"abort", Policy::Upstream::abort}, {"finish", Policy::Upstream::finish}}};
+constexpr std::array<std::pair<std::string_view, Policy::HalfClose>, 3> half_close_policies = {
+    {{"probe", Policy::HalfClose::probe},
+     {"abort", Policy::HalfClose::abort},
+     {"wait", Policy::HalfClose::wait}}};
+
+// What routes are read against.
+struct Names {
+  const ByName<Upstream>& upstreams;
+  const ByName<Cleanup>& cleanups;
+};
+
+bool is_valid_host_pattern(std::string_view host) {
+  if (host.starts_with('['))
+    return host.ends_with(']') && SocketAddress::parse(std::string(host) + ":1").has_value();
+  if (host.starts_with("*.")) host.remove_prefix(2);
+  const auto is_host_char = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  };
+  return !host.empty() && !host.starts_with('.') && std::ranges::all_of(host, is_host_char);
+}
+
+void read_host(Section& section, Match& match) {
+  if (!section.has("host")) return static_cast<void>(section.optional("host"));
+  std::string host;
+  section.text("host", host);
+  if (host.empty()) return;
+  if (!is_valid_host_pattern(host)) {
+    return section.reader().unexpected(*section.node().find("host")->value, "host",
+                                       "a host without a port, such as example.com or *.example.com");
+  }
+  match.host = std::move(host);
+}
+
+void read_path(Section& section, Match& match) {
+  const Node* node = section.optional("path");
+  if (node == nullptr) return;
+  Reader& reader = section.reader();
+  const auto text = reader.text(*node, "path", "a path such as /exact, /reports/{id} or /assets/*");
+  if (!text) return;
+  auto pattern = compile_path_pattern(text->value);
+  if (!pattern) {
+    return reader.problem(reader.within(*node, pattern.error().offset), "`path`: " + pattern.error().message);
+  }
+  match.path = std::move(*pattern);
+}
+
+void read_match(Section& section, Match& match) {
+  Reader& reader = section.reader();
+  read_host(section, match);
+  read_path(section, match);
+  section.each("methods", "a list of methods", [&](const Node& node) {
+    auto method = read_method(reader, node, "methods");
+    if (!method) return;
+    if (std::ranges::find(match.methods, *method) != match.methods.end()) {
+      return reader.problem(node.position, "`methods`: " + shown(*method) + " twice");
+    }
+    match.methods.push_back(std::move(*method));
+  });
+}
+
+std::shared_ptr<const Upstream> read_upstream(Section& section, const ByName<Upstream>& upstreams) {
+  const auto names = names_of(upstreams);
+  const Node* node = section.required("upstream", known_names("upstreams", names));
+  if (node == nullptr) return nullptr;
+  const auto text = section.reader().text(*node, "upstream", known_names("upstreams", names));
+  if (!text) return nullptr;
+  const auto found = upstreams.find(text->value);
+  if (found != upstreams.end()) return found->second;
+  section.reader().unexpected(*node, "upstream", known_names("upstreams", names), names);
+  return nullptr;
+}
+
+std::shared_ptr<const Cleanup> find_cleanup(Reader& reader, const Node& node, const ByName<Cleanup>& cleanups,
+                                            const Route& route) {
+  const auto text = reader.text(node, "cleanup", "the name of a cleanup, none, or a cleanup");
+  if (!text || text->value == "none") return nullptr;
+  const auto found = cleanups.find(text->value);
+  if (found == cleanups.end()) {
+    auto names = names_of(cleanups);
+    const std::string expected = known_names("cleanups", names) + "; none, or a mapping with a cleanup";
+    names.emplace_back("none");
+    reader.unexpected(node, "cleanup", expected, names);
+    return nullptr;
+  }
+  const Cleanup& cleanup = *found->second;
+  std::vector<std::string> missing = missing_captures(cleanup.url, route.match.path);
+  const auto add_missing = [&](const Template& text_of) {
+    for (std::string& name : missing_captures(text_of, route.match.path)) missing.push_back(std::move(name));
+  };
+  add_missing(cleanup.body);
+  for (const auto& [name, value] : cleanup.headers) add_missing(value);
+  for (const std::string& name : missing) {
+    reader.problem(node.position, "cleanup " + shown(cleanup.name) + " needs {path." + name +
+                                      "}, which this route's path " + shown(route.match.path.text) +
+                                      " does not capture");
+  }
+  return found->second;
+}
+
+void read_on_disconnect(Section& section, const ByName<Cleanup>& cleanups, Route& route) {
+  Policy& policy = route.on_disconnect;
+  section.choice("upstream", policy.upstream, upstream_policies);
+  section.choice("half_close", policy.half_close, half_close_policies);
+  section.duration("grace", policy.grace, Duration::zero());
+  const Node* cleanup = section.optional("cleanup");
+  if (cleanup == nullptr) return;
+  Reader& reader = section.reader();
+  policy.cleanup = cleanup->kind == Node::Kind::mapping
+                       ? read_cleanup(reader, *cleanup, route.name, &route.match.path)
+                       : find_cleanup(reader, *cleanup, cleanups, route);
+}
+
+void read_cleanup_on(Section& section, OutcomeSet& outcomes) {
+  static const std::vector<std::string_view> names(outcome_names.begin() + 1, outcome_names.end());
+  if (!section.has("cleanup_on")) return static_cast<void>(section.optional("cleanup_on"));
+  OutcomeSet read;
+  Reader& reader = section.reader();
+  section.each("cleanup_on", "a list of outcomes", [&](const Node& node) {
+    const auto text = reader.text(node, "cleanup_on", one_of(names));
+    if (!text) return;
+    if (text->value == to_string(Outcome::completed)) {
+      return reader.problem(
+          node.position,
+          "`cleanup_on`: `completed` calls for no cleanup: nothing was cut short; expected " + one_of(names));
+    }
+    const auto found = std::ranges::find(outcome_names, text->value);
+    if (found == outcome_names.end()) return reader.unexpected(node, "cleanup_on", one_of(names), names);
+    read.add(static_cast<Outcome>(found - outcome_names.begin()));
+  });
+  outcomes = read;
+}
+
+Route read_route(Reader& reader, const Node& node, const Names& names, std::size_t number) {
+  Route route;
+  route.name = "route-" + std::to_string(number);
+  route.position = node.position;
+  route.match.path = {.text = "/*", .segments = {}, .prefix = true};
+  Section section(reader, node, "routes");
+  section.text("name", route.name);
+  section.section("match", [&](Section& match) { read_match(match, route.match); });
+  if (section.is_mapping()) route.upstream = read_upstream(section, names.upstreams);
+  read_header_changes(section, "request", HeaderOf::request, route.match.path, route.request);
+  read_header_changes(section, "response", HeaderOf::response, route.match.path, route.response);
+  bool names_cleanup = false;
+  section.section("on_disconnect", [&](Section& policy) {
+    names_cleanup = policy.has("cleanup");
+    read_on_disconnect(policy, names.cleanups, route);
+  });
+  read_cleanup_on(section, route.cleanup_on);
+  if (section.has("cleanup_on") && !names_cleanup) {
+    reader.problem(node.find("cleanup_on")->key->position,
+                   "`cleanup_on` without a cleanup to call: name it as `cleanup` in `on_disconnect`");
+  }
+  section.finish();
+  return route;
+}
+
+}  // namespace
+
+void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
+                 Config& config) {
+  Reader& reader = root.reader();
+  const Node* node = root.required("routes", "a list with at least one route");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::list || node->items.empty()) {
+    return reader.unexpected(*node, "routes", "a list with at least one route");
+  }
+  std::map<std::string, Position, std::less<>> seen;
+  for (const auto& item : node->items) {
+    Route route = read_route(reader, *item, {upstreams, cleanups}, config.routes.size() + 1);
+    const auto [first, is_new] = seen.emplace(route.name, route.position);
+    if (!is_new) {
+      const auto* name = item->find("name");
+      reader.problem((name == nullptr ? item : name->value)->position,
+                     "duplicate route name " + shown(route.name) + ", first given in line " +
+                         std::to_string(first->second.line));
+    }
+    config.routes.push_back(std::move(route));
+  }
+}
+
+}  // namespace hangup::config

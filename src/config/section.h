@@ -1,0 +1,79 @@
+// One mapping of the configuration: typed reads of its keys, and a problem for every key that nobody read.
+#pragma once
+
+#include "config/reader.h"
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace hangup::config {
+
+// A read leaves `out` as it is when the key is absent (that is its default) or wrong (a problem was
+// reported). Call finish() after the last read: every key that was read by then is a known one.
+class Section {
+ public:
+  // `name` is for messages. A node that is no mapping is a problem; the section is then empty.
+  Section(Reader& reader, const Node& node, std::string_view name);
+
+  bool is_mapping() const { return is_mapping_; }
+  bool has(std::string_view key) const;
+  const Node& node() const { return node_; }
+  Reader& reader() const { return reader_; }
+
+  // Null when absent.
+  const Node* optional(std::string_view key);
+  // Absent is a problem that says what was expected.
+  const Node* required(std::string_view key, std::string_view expected);
+
+  void text(std::string_view key, std::string& out);
+  // From `least` (1 ms unless given) to a year.
+  void duration(std::string_view key, Duration& out, Duration least = milliseconds(1));
+  void bytes(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
+  void number(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
+  // Numbers and sizes into narrower types.
+  template <typename Integer>
+  void number(std::string_view key, Integer& out, std::uint64_t least, std::uint64_t most);
+  // One of a few names.
+  template <typename Enum, std::size_t N>
+  void choice(std::string_view key, Enum& out,
+              const std::array<std::pair<std::string_view, Enum>, N>& choices);
+  // A mapping of its own; `read` may be called at most once.
+  void section(std::string_view key, const std::function<void(Section&)>& read);
+  // Every item of a list, or the one value that stands for a list of one.
+  void each(std::string_view key, std::string_view expected, const std::function<void(const Node&)>& read);
+
+  void finish();
+
+ private:
+  std::optional<std::size_t> choose(std::string_view key, const std::vector<std::string_view>& names);
+
+  Reader& reader_;
+  const Node& node_;
+  bool is_mapping_ = false;
+  std::vector<std::string_view> known_;
+};
+
+// "one of upstreams: a, b" and the like, for names that refer to something.
+std::string known_names(std::string_view what, const std::vector<std::string_view>& names);
+
+template <typename Integer>
+void Section::number(std::string_view key, Integer& out, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t value = out;
+  number(key, value, least, most);
+  out = static_cast<Integer>(value);
+}
+
+template <typename Enum, std::size_t N>
+void Section::choice(std::string_view key, Enum& out,
+                     const std::array<std::pair<std::string_view, Enum>, N>& choices) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, value] : choices) names.push_back(name);
+  if (const auto index = choose(key, names)) out = choices[*index].second;
+}
+
+}  // namespace hangup::config

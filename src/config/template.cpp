@@ -1,0 +1,265 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <hangup/base/text.h>
+#include <hangup/config/template.h>
+
+namespace hangup::config {
+namespace {
+
+struct Named {
+  std::string_view name;
+  Variable variable;
+};
+
+constexpr std::array<Named, 13> plain_names = {{
+    {"request.id", Variable::request_id},
+    {"request.method", Variable::request_method},
+    {"request.path", Variable::request_path},
+    {"request.query", Variable::request_query},
+    {"request.host", Variable::request_host},
+    {"client.ip", Variable::client_ip},
+    {"client.port", Variable::client_port},
+    {"response.status", Variable::response_status},
+    {"route", Variable::route},
+    {"upstream.server", Variable::upstream_server},
+    {"outcome", Variable::outcome},
+    {"phase", Variable::phase},
+    {"time", Variable::time},
+}};
+
+// Followed by a dot and the name of what is meant.
+constexpr std::array<Named, 4> families = {{
+    {"request.query", Variable::request_query_parameter},
+    {"request.header", Variable::request_header},
+    {"path", Variable::path_capture},
+    {"response.header", Variable::response_header},
+}};
+
+constexpr bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+constexpr bool is_unreserved(char c) {
+  return is_letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '~' || c == '-';
+}
+
+constexpr bool is_token_char(char c) {
+  return is_letter(c) || (c >= '0' && c <= '9') || std::string_view("!#$%&'*+-.^_`|~").contains(c);
+}
+
+std::string braced(std::string_view name) {
+  return "{" + std::string(name) + "}";
+}
+
+// "request.header" of "request.header.x-job-id", "path" of "path.id"; all of it if there is no such part.
+std::string_view family_part(std::string_view name) {
+  const std::size_t first = name.find('.');
+  const std::string_view head = name.substr(0, first);
+  if (head == "path" || first == std::string_view::npos) return head;
+  const std::size_t second = name.find('.', first + 1);
+  return second == std::string_view::npos ? head : name.substr(0, second);
+}
+
+std::string unknown_variable(std::string_view name) {
+  constexpr std::size_t longest_name = 100;
+  const std::string message = "unknown variable " + braced(name.substr(0, longest_name));
+  if (name.size() > longest_name) return message;
+  if (name.starts_with("request.json.") || name.starts_with("response.json.")) {
+    return message + ": fields of JSON bodies are not in this release";
+  }
+  std::vector<std::string_view> names;
+  for (const Named& named : plain_names) names.push_back(named.name);
+  if (const auto near = nearest_name(name, names); !near.empty()) {
+    return message + ": did you mean " + braced(near) + "?";
+  }
+  names.clear();
+  for (const Named& family : families) names.push_back(family.name);
+  const std::string_view part = family_part(name);
+  if (const auto near = nearest_name(part, names); !near.empty() && part.size() < name.size()) {
+    return message + ": did you mean " + braced(std::string(near) + std::string(name.substr(part.size()))) +
+           "?";
+  }
+  return message + "; a plain { before a letter is written {{";
+}
+
+std::expected<VariableRef, std::string> find_variable(std::string_view name) {
+  for (const Named& named : plain_names) {
+    if (name == named.name) return VariableRef{.variable = named.variable, .name = {}, .fallback = {}};
+  }
+  for (const Named& family : families) {
+    if (!name.starts_with(family.name) || !name.substr(family.name.size()).starts_with('.')) continue;
+    const std::string_view rest = name.substr(family.name.size() + 1);
+    if (rest.empty()) return std::unexpected(braced(name) + " lacks the name of what is meant");
+    const bool is_header =
+        family.variable == Variable::request_header || family.variable == Variable::response_header;
+    if (is_header && !std::ranges::all_of(rest, is_token_char)) {
+      return std::unexpected(braced(name) + " names no valid header");
+    }
+    return VariableRef{.variable = family.variable, .name = std::string(rest), .fallback = {}};
+  }
+  return std::unexpected(unknown_variable(name));
+}
+
+// `text` is what stands between the braces.
+std::expected<VariableRef, std::string> parse_variable(std::string_view text) {
+  const std::size_t bar = text.find('|');
+  auto ref = find_variable(text.substr(0, bar));
+  if (!ref || bar == std::string_view::npos) return ref;
+  std::string_view rest = text.substr(bar + 1);
+  if (rest == "raw") {
+    ref->raw = true;
+    return ref;
+  }
+  if (rest.starts_with("raw|")) {
+    ref->raw = true;
+    rest.remove_prefix(4);
+  }
+  ref->fallback = rest;
+  return ref;
+}
+
+// What can't stand in a request line even if it is meant to be there unescaped.
+constexpr bool breaks_a_url(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte <= 0x20 || byte >= 0x7f || c == '#';
+}
+
+// Whether the path of an absolute URL has a segment that is "." or "..", also as %2e.
+bool has_dot_segment(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t start = url.find('/', scheme == std::string_view::npos ? 0 : scheme + 3);
+  if (start == std::string_view::npos) return false;
+  std::string_view path = url.substr(start, url.find_first_of("?#", start) - start);
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    std::string_view segment = path.substr(0, path.find('/'));
+    path.remove_prefix(segment.size());
+    std::size_t dots = 0;
+    while (!segment.empty()) {
+      const std::size_t length = segment.front() == '.' ? 1 : 3;
+      if (length == 3 && !equals_ignoring_case(segment.substr(0, 3), "%2e")) break;
+      segment.remove_prefix(length);
+      ++dots;
+    }
+    if (segment.empty() && (dots == 1 || dots == 2)) return true;
+  }
+  return false;
+}
+
+// Appends a value for its place; the error says what is wrong with it, to follow the variable's name.
+std::expected<void, std::string_view> append_value(std::string& out, std::string_view value, Place place,
+                                                   bool raw) {
+  switch (place) {
+    case Place::url:
+      if (!raw) {
+        append_percent_encoded(out, value);
+        return {};
+      }
+      if (std::ranges::any_of(value, breaks_a_url)) {
+        return std::unexpected("has a character that a URL can't have");
+      }
+      break;
+    case Place::header:
+      if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+        return std::unexpected("has a CR, LF or NUL, which a header can't have");
+      }
+      break;
+    case Place::json:
+      if (!raw) {
+        append_json_escaped(out, value);
+        return {};
+      }
+      break;
+    case Place::text:
+      if (!raw && !std::ranges::all_of(value, is_unreserved)) {
+        return std::unexpected("has a character other than A-Z a-z 0-9 . _ ~ -");
+      }
+      break;
+  }
+  out += value;
+  return {};
+}
+
+}  // namespace
+
+std::string variable_name(const VariableRef& ref) {
+  for (const Named& named : plain_names) {
+    if (named.variable == ref.variable) return std::string(named.name);
+  }
+  for (const Named& family : families) {
+    if (family.variable == ref.variable) return std::string(family.name) + "." + ref.name;
+  }
+  return {};
+}
+
+std::expected<Template, TemplateError> Template::parse(std::string_view text) {
+  Template result;
+  result.text_ = text;
+  std::string literal;
+  const auto end_literal = [&] {
+    if (!literal.empty()) result.segments_.emplace_back(std::exchange(literal, {}));
+  };
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t brace = std::min(text.find('{', at), text.size());
+    literal += text.substr(at, brace - at);
+    at = brace;
+    if (at == text.size()) break;
+    const char next = at + 1 < text.size() ? text[at + 1] : '\0';
+    if (next == '{') {
+      literal += '{';
+      at += 2;
+    } else if (!is_letter(next)) {
+      literal += '{';
+      ++at;
+    } else {
+      const std::size_t close = text.find('}', at);
+      if (close == std::string_view::npos) {
+        return std::unexpected(
+            TemplateError{at, "a variable without its }; a plain { before a letter is written {{"});
+      }
+      auto ref = parse_variable(text.substr(at + 1, close - at - 1));
+      if (!ref) return std::unexpected(TemplateError{at, std::move(ref.error())});
+      end_literal();
+      result.segments_.emplace_back(std::move(*ref));
+      at = close + 1;
+    }
+  }
+  end_literal();
+  return result;
+}
+
+bool Template::is_literal() const {
+  return std::ranges::all_of(segments_, [](const Segment& segment) { return segment.index() == 0; });
+}
+
+std::expected<std::string, std::string> Template::render(const VariableSource& source, Place place) const {
+  std::string out;
+  std::string scratch;
+  for (const Segment& segment : segments_) {
+    if (const auto* literal = std::get_if<std::string>(&segment)) {
+      out += *literal;
+      continue;
+    }
+    const auto& ref = std::get<VariableRef>(segment);
+    auto value = source.value(ref, scratch);
+    // An empty value would make "/jobs/{id}" a call about all jobs.
+    if (place == Place::url && value && value->empty() && !out.contains('?')) value.reset();
+    if (!value && !ref.fallback) return std::unexpected(braced(variable_name(ref)) + " has no value");
+    // A fallback is the operator's own text.
+    const bool raw = ref.raw || (!value && place == Place::text);
+    const std::string_view text = value ? *value : std::string_view(*ref.fallback);
+    if (const auto appended = append_value(out, text, place, raw); !appended) {
+      return std::unexpected(braced(variable_name(ref)) + " " + std::string(appended.error()));
+    }
+  }
+  // Escaping leaves dots alone, and receivers take "/jobs/.." for "/".
+  if (place == Place::url && !is_literal() && has_dot_segment(out)) {
+    return std::unexpected("the URL's path would have a dot segment");
+  }
+  return out;
+}
+
+}  // namespace hangup::config

@@ -1,0 +1,148 @@
+#include "config/authority.h"
+#include "config/sections.h"
+
+#include <algorithm>
+#include <array>
+
+#include <hangup/base/text.h>
+
+namespace hangup::config {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Balance>, 2> balances = {
+    {{"round_robin", Balance::round_robin}, {"least_requests", Balance::least_requests}}};
+constexpr std::uint64_t most_connections = 1'000'000;
+constexpr std::string_view server_example = "a server such as http://127.0.0.1:9000 or unix:/run/app.sock";
+
+// What is wrong with the URL that has a scheme other than http, or none.
+std::string wrong_scheme(std::string_view url) {
+  const std::size_t colon = url.find("://");
+  const std::string_view scheme = colon == std::string_view::npos ? std::string_view() : url.substr(0, colon);
+  if (equals_ignoring_case(scheme, "https") || equals_ignoring_case(scheme, "h2c")) {
+    return shown(scheme) + ": this release speaks plain HTTP/1.1 to upstreams; expected " +
+           std::string(server_example);
+  }
+  // The URL may hold a password.
+  return (url.contains('@') ? "this" : shown(url)) + " is no server; expected " + std::string(server_example);
+}
+
+Result<Server> parse_server(const std::string& url) {
+  constexpr std::string_view scheme = "http://";
+  Server server;
+  server.url = url;
+  if (url.starts_with("unix:")) {
+    const auto address = SocketAddress::parse(url);
+    if (!address) return std::unexpected(address.error());
+    server.address = *address;
+    server.authority = "localhost";
+    return server;
+  }
+  if (!equals_ignoring_case(std::string_view(url).substr(0, scheme.size()), scheme)) {
+    return std::unexpected(Error{wrong_scheme(url)});
+  }
+  server.authority = url.substr(scheme.size());
+  if (server.authority.find_first_of("/?#") != std::string::npos) {
+    return std::unexpected(Error{"a server has no path and no query: requests keep their own; expected " +
+                                 std::string(server_example)});
+  }
+  const auto authority = parse_authority(server.authority);
+  if (!authority) return std::unexpected(authority.error());
+  const auto address = resolve(*authority);
+  if (!address) return std::unexpected(address.error());
+  server.address = *address;
+  return server;
+}
+
+void read_server(Reader& reader, const Node& node, std::vector<Server>& servers) {
+  const auto text = reader.text(node, "servers", server_example);
+  if (!text) return;
+  auto server = parse_server(text->value);
+  if (!server) return reader.problem(node.position, "`servers`: " + server.error().message);
+  servers.push_back(std::move(*server));
+}
+
+void read_servers(Section& section, std::vector<Server>& servers) {
+  Reader& reader = section.reader();
+  const Node* node = section.required("servers", "a list with at least one server");
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::list || node->items.empty()) {
+    return reader.unexpected(*node, "servers", "a list with at least one server");
+  }
+  for (const auto& item : node->items) {
+    if (item->kind != Node::Kind::mapping) {
+      read_server(reader, *item, servers);
+      continue;
+    }
+    Section long_form(reader, *item, "servers");
+    if (const Node* url = long_form.required("url", server_example)) read_server(reader, *url, servers);
+    long_form.finish();
+  }
+}
+
+void read_connections(Section& section, Upstream::Connections& connections) {
+  section.number("max", connections.max, 1, most_connections);
+  const std::size_t usual = std::min(connections.keepalive, connections.max);
+  const bool is_given = section.has("keepalive");
+  section.number("keepalive", connections.keepalive, 0, most_connections);
+  if (!is_given) {
+    connections.keepalive = usual;
+  } else if (connections.keepalive > connections.max) {
+    section.reader().problem(section.node().find("keepalive")->value->position,
+                             "`keepalive`: found " + std::to_string(connections.keepalive) +
+                                 ", expected at most `max`, " + std::to_string(connections.max));
+  }
+  section.duration("idle", connections.idle);
+  section.number("queue", connections.queue, 0, most_connections);
+  section.duration("queue_timeout", connections.queue_timeout);
+}
+
+void read_timeouts(Section& section, Upstream::Timeouts& timeouts) {
+  section.duration("connect", timeouts.connect);
+  section.duration("first_byte", timeouts.first_byte);
+  section.duration("idle", timeouts.idle);
+  section.duration("total", timeouts.total, Duration::zero());
+}
+
+void read_host(Section& section, Upstream& upstream) {
+  std::string host = "keep";
+  section.text("host", host);
+  if (host == "keep") return;
+  if (host == "server") {
+    upstream.host_policy = Upstream::HostPolicy::server;
+    return;
+  }
+  if (!parse_authority(host)) {
+    return section.reader().unexpected(*section.node().find("host")->value, "host", "keep, server or a host");
+  }
+  upstream.host_policy = Upstream::HostPolicy::literal;
+  upstream.host = std::move(host);
+}
+
+}  // namespace
+
+ByName<Upstream> read_upstreams(Section& root, Config& config) {
+  ByName<Upstream> named;
+  Reader& reader = root.reader();
+  const Node* node = root.required("upstreams", "a mapping with at least one upstream");
+  if (node == nullptr) return named;
+  if (node->kind != Node::Kind::mapping || node->entries.empty()) {
+    reader.unexpected(*node, "upstreams", "a mapping with at least one upstream");
+    return named;
+  }
+  for (const auto& [name, value] : node->entries) {
+    auto upstream = std::make_shared<Upstream>();
+    upstream->name = name->text;
+    Section section(reader, *value, name->text);
+    read_servers(section, upstream->servers);
+    section.choice("balance", upstream->balance, balances);
+    section.section("connections", [&](Section& inner) { read_connections(inner, upstream->connections); });
+    section.section("timeouts", [&](Section& inner) { read_timeouts(inner, upstream->timeouts); });
+    read_host(section, *upstream);
+    section.finish();
+    config.upstreams.push_back(upstream);
+    named.emplace(name->text, std::move(upstream));
+  }
+  return named;
+}
+
+}  // namespace hangup::config

@@ -1,0 +1,103 @@
+// The command line.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include <hangup/app/commands.h>
+
+namespace {
+
+namespace commands = hangup::app::commands;
+
+constexpr const char* exit_statuses =
+    "Exit status: 0 as it should be; 1 the configuration is wrong; 2 the command line is wrong; 3 it can't "
+    "start\n"
+    "(an address in use, a log that can't be written); 4 `demo --once` saw something that was not as "
+    "promised.";
+
+// What the chosen subcommand was given.
+struct Arguments {
+  std::string config_file;
+  commands::ExplainRequest explain;
+  bool once = false;
+};
+
+void add_config_option(CLI::App& command, std::string& file) {
+  command.add_option("-c,--config", file, "The configuration, a YAML file")->required()->type_name("FILE");
+}
+
+void define_commands(CLI::App& cli, Arguments& arguments) {
+  CLI::App& run = *cli.add_subcommand("run", "Proxy until SIGTERM or SIGINT");
+  run.description(
+      "Proxies as the configuration says, in the foreground.\n"
+      "SIGTERM or SIGINT drains: no new connections, exchanges may finish for up to `shutdown.drain`, "
+      "cleanups still\n"
+      "owed are delivered. A second signal ends at once.");
+  add_config_option(run, arguments.config_file);
+
+  CLI::App& check = *cli.add_subcommand("check", "Say everything that is wrong with a configuration");
+  check.description(
+      "Reads a configuration without starting anything and writes each problem to stderr as "
+      "FILE:LINE:COLUMN: MESSAGE.\n"
+      "Exit status 0 when there is none, else 1.");
+  add_config_option(check, arguments.config_file);
+
+  CLI::App& explain =
+      *cli.add_subcommand("explain", "Say what would be done with a request whose client disconnects");
+  explain.description(
+      "Says which route a request matches and why not the ones before it, where it would be sent, what a "
+      "disconnect\n"
+      "would do in each phase, and which cleanup would be called. Sends nothing.");
+  add_config_option(explain, arguments.config_file);
+  explain.add_option("METHOD", arguments.explain.method, "GET, POST, ...")->required()->type_name("");
+  explain.add_option("URL", arguments.explain.url, "http://HOST/PATH, or /PATH")->required()->type_name("");
+  explain
+      .add_option("-H,--header", arguments.explain.headers,
+                  "A header of the request; may be given several times")
+      ->type_name("'NAME: VALUE'")
+      ->allow_extra_args(false);
+
+  CLI::App& demo =
+      *cli.add_subcommand("demo", "See it work: a backend, a webhook and clients that leave, on loopback");
+  demo.description(
+      "Starts a demo backend, a webhook receiver and the proxy on loopback, lets scripted clients complete, "
+      "leave while\n"
+      "they wait and leave while they are sent a stream, and prints what happened when. Then serves until "
+      "Ctrl-C.");
+  demo.add_flag("--once", arguments.once,
+                "End after the script; exit status 4 if anything was not as promised");
+
+  cli.add_subcommand("version", "Print the versions of hangup and of what it is built on")
+      ->description("Prints the versions of hangup, of its libraries and of the compiler it was built with.");
+}
+
+int execute(const CLI::App& cli, Arguments& arguments) {
+  if (cli.got_subcommand("run")) return commands::run(arguments.config_file, std::cerr);
+  if (cli.got_subcommand("check")) return commands::check(arguments.config_file, std::cout, std::cerr);
+  if (cli.got_subcommand("explain")) {
+    arguments.explain.config_file = arguments.config_file;
+    return commands::explain(arguments.explain, std::cout, std::cerr);
+  }
+  if (cli.got_subcommand("demo")) return commands::demo(arguments.once, std::cout, std::cerr);
+  return commands::version(std::cout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App cli(
+      "hangup: a reverse proxy that notices when the client hangs up, aborts the request at the upstream and "
+      "calls\n"
+      "a cleanup webhook.",
+      "hangup");
+  cli.require_subcommand(1);
+  cli.footer(exit_statuses);
+  Arguments arguments;
+  define_commands(cli, arguments);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error) == 0 ? commands::exit_ok : commands::exit_usage;
+  }
+  return execute(cli, arguments);
+}

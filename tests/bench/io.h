@@ -1,0 +1,57 @@
+// What the bench's programs share: sockets on loopback, and what /proc says about the processes that are
+// measured.
+#pragma once
+
+#include <sys/epoll.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bench {
+
+using Clock = std::chrono::steady_clock;
+
+// Every function ends the program with a message when it can't do its work: a bench has nothing to fall back
+// on.
+[[noreturn]] void die(std::string_view what);
+[[noreturn]] void die_errno(std::string_view what);
+
+// Raises the limit of open descriptors as far as it goes, up to `wanted`; returns what it is then.
+std::size_t raise_descriptor_limit(std::size_t wanted);
+
+std::uint64_t number(const char* text);
+
+int listen_on(std::uint16_t port);  // 127.0.0.1, non-blocking; 0 for any
+std::uint16_t port_of(int socket);
+int connect_to(std::uint16_t port);  // connected, then non-blocking
+
+// A GET with the eight headers that a browser sends.
+std::string get_request(std::string_view path);
+
+class Epoll {
+ public:
+  Epoll();
+  ~Epoll();
+  Epoll(const Epoll&) = delete;
+  Epoll& operator=(const Epoll&) = delete;
+  void add(int fd, std::uint32_t events) const;
+  // Empty after `patience`.
+  std::span<const epoll_event> wait(std::chrono::milliseconds patience);
+
+ private:
+  int fd_;
+  std::vector<epoll_event> events_;
+};
+
+// CPU time that the processes have used, of all their threads, user and system.
+std::chrono::nanoseconds cpu_time(std::span<const pid_t> pids);
+// Their resident memory.
+std::size_t resident_bytes(std::span<const pid_t> pids);
+
+}  // namespace bench

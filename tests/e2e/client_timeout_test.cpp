@@ -1,0 +1,110 @@
+// Clients that are too slow, and connections that are left idle.
+#include "e2e/fixture.h"
+
+namespace hangup::test {
+namespace {
+
+using ClientTimeout = EndToEnd;
+
+TEST_F(ClientTimeout, OfAHeadIsAnswered) {
+  Yaml yaml;
+  yaml.listener = "timeouts: {header: 200ms}";
+  start(yaml);
+  Client client = connect();
+  client.send("GET /work HTTP/1.1\r\nHost: te");
+  EXPECT_EQ(client.read_response().status, 408);
+  client.wait_for_close();
+  expect_end(only_exchange(), "client_timeout", "reading_request", 408);
+  EXPECT_EQ(upstream.request_count(), 0U);
+}
+
+// The deadline of a head is absolute: feeding it byte by byte gains no time.
+TEST_F(ClientTimeout, OfAHeadIsNotPutOffByDripping) {
+  Yaml yaml;
+  yaml.listener = "timeouts: {header: 300ms}";
+  start(yaml);
+  Client client = connect();
+  client.send("GET /work HTTP/1.1\r\nX-Slow: ");
+  hangup->wait_for_log("the end of a client that drips", [&](const Json& line) {
+    client.try_send("a");
+    return line.at("outcome") == "client_timeout";
+  });
+}
+
+TEST_F(ClientTimeout, OfABodyAbortsTheUpstream) {
+  Yaml yaml;
+  yaml.listener = "timeouts: {body_idle: 200ms}";
+  start(yaml);
+  Client client = connect();
+  client.send("POST /work HTTP/1.1\r\nHost: test.example\r\nContent-Length: 10\r\n\r\nhalf");
+  const RequestRecord request = upstream.wait_for_body("/work", 4);
+  EXPECT_EQ(client.read_response("POST").status, 408);
+  upstream.wait_for_close(request);
+  client.wait_for_close();
+  const Json exchange = only_exchange();
+  expect_end(exchange, "client_timeout", "sending_request", 408);
+  expect_no_call(exchange);
+}
+
+TEST_F(ClientTimeout, OfAReaderAbortsTheUpstream) {
+  upstream.on("/work", Script().send(chunked_head()).send_endlessly(chunk(std::string(16 * 1024, 's'))));
+  Yaml yaml;
+  yaml.listener = "timeouts: {write_idle: 300ms}";
+  yaml.route = "cleanup_on: [client_timeout]";
+  start(yaml);
+  Client client = connect({.receive = 4096});
+  client.send(get("/work"));
+  upstream.wait_for_close(upstream.wait_for_request("/work"));
+  receiver.wait_for_call();
+  const Json exchange = only_exchange();
+  expect_end(exchange, "client_timeout", "streaming_response", 200);
+  only_call(exchange);
+}
+
+TEST_F(ClientTimeout, OfASlowButSteadyReaderIsNone) {
+  const std::string block = noise(64 * 1024);
+  upstream.on("/work",
+              Script().send(chunked_head()).send_times(chunk(block), 64).send(std::string(last_chunk)));
+  Yaml yaml;
+  yaml.listener = "timeouts: {write_idle: 5s}";
+  start(yaml);
+  Client client = connect({.receive = 8192});
+  client.send(get("/work"));
+  client.read_head();
+  wait_until_blocked(upstream, upstream.wait_for_request("/work"));
+  const Response response = client.finish();
+  EXPECT_TRUE(response.complete);
+  EXPECT_EQ(response.body_bytes, block.size() * 64);
+  expect_end(only_exchange(), "completed", "streaming_response", 200);
+}
+
+TEST_F(ClientTimeout, OfAnIdleConnectionIsNoExchange) {
+  Yaml yaml;
+  yaml.listener = "timeouts: {idle: 200ms}";
+  start(yaml);
+  Client client = connect();
+  EXPECT_EQ(client.exchange(get("/work")).status, 200);
+  EXPECT_EQ(client.read_to_close(), "");
+  EXPECT_EQ(connect().read_to_close(), "");
+  expect_end(only_exchange(), "completed", "streaming_response", 200);
+}
+
+TEST_F(ClientTimeout, DoesNotRunWhileTheUpstreamWorks) {
+  upstream.on("/work", Script().gate("go").send(response(200, "done")));
+  Yaml yaml;
+  yaml.listener = "timeouts: {idle: 100ms, header: 100ms, body_idle: 100ms, write_idle: 100ms}";
+  yaml.upstream = "timeouts: {first_byte: 60s}";
+  start(yaml);
+  Client client = connect();
+  client.send(post("/work", "body"));
+  upstream.wait_for_whole_request("/work");
+  Client other = connect();
+  other.read_to_close();  // its idle timeout passes, and with it those of the first
+  other = connect();
+  other.read_to_close();
+  upstream.open("go");
+  EXPECT_EQ(client.read_response("POST").body, "done");
+}
+
+}  // namespace
+}  // namespace hangup::test

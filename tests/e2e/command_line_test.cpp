@@ -1,0 +1,130 @@
+// The subcommands, as a user meets them.
+#include "e2e/fixture.h"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+
+namespace hangup::test {
+namespace {
+
+class CommandLine : public EndToEnd {
+ protected:
+  std::string file(const std::string& text) {
+    const auto path = dir_ / "hangup.yaml";
+    write_file(path, text);
+    return path.string();
+  }
+  Finished command(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), binary());
+    Finished finished = ::hangup::test::run(std::move(arguments));
+    EXPECT_FALSE(finished.exit.signal) << finished.exit.to_string() << finished.err;
+    EXPECT_EQ(sanitizer_report(finished.err), "");
+    return finished;
+  }
+  static bool mentions(const std::string& text, const std::string& what) {
+    return text.find(what) != std::string::npos;
+  }
+  TempDir dir_;
+};
+
+TEST_F(CommandLine, CheckApprovesOfAGoodFile) {
+  const Finished checked = command({"check", "-c", file(configuration())});
+  EXPECT_EQ(checked.exit.status, 0) << checked.err;
+  EXPECT_EQ(checked.err, "");
+}
+
+TEST_F(CommandLine, CheckReportsEveryProblemWithItsPlace) {
+  const std::string path = file(R"(workers: many
+listeners:
+  - {name: public, adress: "127.0.0.1:0"}
+upstreams:
+  app: {servers: ["http://127.0.0.1:9"], timeouts: {connect: 1 parsec}}
+routes:
+  - {name: all, match: {path: "/*"}, upstream: ap}
+)");
+  const Finished checked = command({"check", "-c", path});
+  EXPECT_EQ(checked.exit.status, 1);
+  std::string escaped = std::regex_replace(path, std::regex("[.]"), "[.]");
+  for (const char* place : {":1:10: ", ":3:[0-9]+: ", ":5:[0-9]+: ", ":7:[0-9]+: "}) {
+    EXPECT_TRUE(std::regex_search(checked.err, std::regex(escaped + place))) << place << '\n' << checked.err;
+  }
+  EXPECT_TRUE(mentions(checked.err, "`address`")) << checked.err;  // what adress was meant to be
+  EXPECT_TRUE(mentions(checked.err, "`app`")) << checked.err;
+}
+
+TEST_F(CommandLine, CheckReportsTextThatIsNoYaml) {
+  const Finished checked = command({"check", "-c", file("listeners: [\n")});
+  EXPECT_EQ(checked.exit.status, 1);
+  EXPECT_TRUE(std::regex_search(checked.err, std::regex(":[0-9]+:[0-9]+: "))) << checked.err;
+}
+
+TEST_F(CommandLine, CheckNamesAFileThatIsNotThere) {
+  const Finished checked = command({"check", "-c", "/nonexistent/hangup.yaml"});
+  EXPECT_EQ(checked.exit.status, 1);
+  EXPECT_TRUE(mentions(checked.err, "/nonexistent/hangup.yaml")) << checked.err;
+}
+
+TEST_F(CommandLine, VersionSaysIt) {
+  const Finished said = command({"version"});
+  EXPECT_EQ(said.exit.status, 0);
+  EXPECT_TRUE(std::regex_search(said.out, std::regex("hangup [0-9]+[.][0-9]+[.][0-9]+"))) << said.out;
+}
+
+TEST_F(CommandLine, ExplainNamesTheRouteAndWhatADisconnectWouldDo) {
+  const std::string path = file(configuration({.match = R"(path: "/jobs/{id}", methods: [POST])"}));
+  const Finished said = command({"explain", "-c", path, "POST", "http://test.example/jobs/7"});
+  EXPECT_EQ(said.exit.status, 0) << said.err;
+  EXPECT_TRUE(mentions(said.out, "all")) << said.out;
+  EXPECT_TRUE(mentions(said.out, "stop")) << said.out;
+  EXPECT_TRUE(mentions(said.out, "abort")) << said.out;
+  EXPECT_EQ(upstream.connections().size(), 0U);
+
+  const Finished unmatched = command({"explain", "-c", path, "GET", "http://test.example/jobs/7"});
+  EXPECT_TRUE(mentions(unmatched.out, "405")) << unmatched.out;
+}
+
+TEST_F(CommandLine, RunRefusesABadFile) {
+  const Finished ran = command({"run", "-c", file("listeners: []\n")});
+  EXPECT_EQ(ran.exit.status, 1);
+  EXPECT_TRUE(std::regex_search(ran.err, std::regex(":[0-9]+:[0-9]+: "))) << ran.err;
+}
+
+TEST_F(CommandLine, RunNamesAFileThatIsNotThere) {
+  const Finished ran = command({"run", "-c", "/nonexistent/hangup.yaml"});
+  EXPECT_EQ(ran.exit.status, 1);
+  EXPECT_TRUE(mentions(ran.err, "/nonexistent/hangup.yaml")) << ran.err;
+}
+
+TEST_F(CommandLine, RunNamesAnAddressThatIsTaken) {
+  Yaml yaml;
+  yaml.address = upstream.authority();
+  const Finished ran = command({"run", "-c", file(configuration(yaml) + "access_log: off\n")});
+  EXPECT_EQ(ran.exit.status, 3) << ran.err;
+  EXPECT_TRUE(mentions(ran.err, upstream.authority())) << ran.err;
+}
+
+TEST_F(CommandLine, RunNamesALogThatCanNotBeWritten) {
+  const std::string text = configuration() + "access_log: {path: /nonexistent/access.log}\n";
+  const Finished ran = command({"run", "-c", file(text)});
+  EXPECT_EQ(ran.exit.status, 3) << ran.err;
+  EXPECT_TRUE(mentions(ran.err, "/nonexistent/access.log")) << ran.err;
+}
+
+TEST_F(CommandLine, EverySubcommandHasHelp) {
+  EXPECT_EQ(command({"--help"}).exit.status, 0);
+  for (const char* name : {"run", "check", "explain", "demo", "version"}) {
+    const Finished helped = command({name, "--help"});
+    EXPECT_EQ(helped.exit.status, 0) << name;
+    EXPECT_FALSE(helped.out.empty()) << name;
+  }
+}
+
+TEST_F(CommandLine, IsWrongWithoutAKnownSubcommand) {
+  EXPECT_EQ(command({}).exit.status, 2);
+  EXPECT_EQ(command({"rnu"}).exit.status, 2);
+  EXPECT_EQ(command({"run"}).exit.status, 2);
+}
+
+}  // namespace
+}  // namespace hangup::test

@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# Every check there is, in stages. Installs what is missing on Debian 12.
+#   tests/run.sh                  all of them but tidy
+#   tests/run.sh STAGE...         some of them; `tests/run.sh --list` names them
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tests/packages.sh
+. tests/packages.sh
+
+# The cheap ones first. The builds follow each other, since each keeps all processors busy.
+stages=(format layers shell release install examples demo unit-file clang asan tsan)
+# Only when asked for: takes many minutes.
+optional_stages=(tidy)
+jobs=$(nproc)
+# End-to-end tests mostly wait, so more of them than processors may run at a time.
+test_jobs=${TEST_JOBS:-4}
+
+scripts() { find conf tests .ci -name '*.sh' -o -path .ci/run; }
+sources() { find src include tests -name '*.cpp' -o -name '*.h'; }
+
+stage_format() { sources | xargs clang-format-19 --dry-run -Werror; }
+stage_layers() { tests/layers.sh; }
+stage_shell() { scripts | xargs shellcheck -x; }
+
+configure_and_build() {  # PRESET CMAKE-ARGUMENT...
+  local preset=$1
+  shift
+  cmake --preset "$preset" -DBUILD_TESTING=ON -DHANGUP_WERROR=ON "$@" >/dev/null
+  cmake --build --preset "$preset" -j "$jobs" | tail -n 50
+}
+
+stage_release() {
+  configure_and_build release
+  ctest --preset release -j "$test_jobs"
+}
+# With another compiler it is the warnings that matter; unoptimised is enough for them, and for what can be tested in one process.
+stage_clang() {
+  configure_and_build clang -DCMAKE_BUILD_TYPE=Debug
+  ctest --preset clang -j "$test_jobs" -L unit
+}
+stage_asan() {
+  configure_and_build asan
+  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    ctest --preset asan -j "$test_jobs"
+}
+stage_tsan() {
+  # Kernels with much address-space randomisation place mappings where the sanitizer does not expect them.
+  local fixed=()
+  if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
+  cmake --preset tsan -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
+  "${fixed[@]}" cmake --build --preset tsan -j "$jobs" | tail -n 50
+  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed[@]}" ctest --preset tsan -j "$test_jobs"
+}
+
+stage_tidy() {
+  cmake --preset clang -DBUILD_TESTING=ON >/dev/null
+  find src -name '*.cpp' -print0 | xargs -0 -P "$jobs" -n 1 clang-tidy-19 -p build/clang --quiet
+}
+
+need_release() {
+  [ -x build/release/hangup ] || configure_and_build release
+}
+stage_install() {
+  need_release
+  local root
+  root=$(mktemp -d)
+  # shellcheck disable=SC2064  # the directory of now
+  trap "rm -rf '$root'" EXIT
+  DESTDIR=$root cmake --install build/release >/dev/null
+  local prefix=$root/usr/local file
+  for file in bin/hangup etc/hangup/hangup.yaml lib/systemd/system/hangup.service share/doc/hangup/README.md \
+    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml; do
+    [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
+  done
+  grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
+  "$prefix/bin/hangup" version
+}
+stage_examples() {
+  need_release
+  local file
+  for file in conf/*.yaml; do
+    build/release/hangup check -c "$file"
+  done
+}
+stage_demo() {
+  need_release
+  build/release/hangup demo --once
+}
+stage_unit-file() {
+  command -v systemd-analyze >/dev/null || { echo "no systemd-analyze here: skipped" && exit "$skipped"; }
+  # It wants to find what the unit starts, which is not installed here.
+  local unit
+  unit=$(mktemp -d)/hangup.service
+  sed 's|/usr/bin/hangup|/bin/true|' systemd/hangup.service >"$unit"
+  local said
+  said=$(systemd-analyze verify "$unit" 2>&1) || { echo "$said" && exit 1; }
+  if grep -F hangup.service <<<"$said"; then exit 1; fi
+}
+
+skipped=77
+results=()
+failures=0
+run_stage() {
+  local stage=$1 status=0 start=$SECONDS verdict
+  echo "==== $stage"
+  set +e
+  (
+    set -e
+    "stage_$stage"
+  )
+  status=$?
+  set -e
+  case $status in
+    0) verdict=Passed ;;
+    "$skipped") verdict=Skipped ;;
+    *) verdict='***Failed' && failures=$((failures + 1)) ;;
+  esac
+  results+=("$(printf '%-12s %-10s %4d s' "$stage" "$verdict" $((SECONDS - start)))")
+}
+
+if [ "${1:-}" = --list ]; then
+  printf '%s\n' "${stages[@]}" "${optional_stages[@]}"
+  exit 0
+fi
+chosen=("${@:-${stages[@]}}")
+for stage in "${chosen[@]}"; do
+  declare -F "stage_$stage" >/dev/null || { echo "no stage $stage; there are: ${stages[*]} ${optional_stages[*]}" >&2 && exit 2; }
+done
+install_missing "${test_packages[@]}"
+for stage in "${chosen[@]}"; do
+  run_stage "$stage"
+done
+
+echo
+printf '    %s\n' "${results[@]}"
+printf '\n%d of %d stages passed, in %d s\n' $((${#chosen[@]} - failures)) "${#chosen[@]}" "$SECONDS"
+[ "$failures" -eq 0 ]

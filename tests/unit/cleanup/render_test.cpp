@@ -1,0 +1,215 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include <hangup/cleanup/cleanup.h>
+
+namespace hangup::cleanup {
+namespace {
+
+using config::Place, config::Template, config::Variable;
+using Json = nlohmann::ordered_json;
+
+class FakeExchange final : public config::VariableSource {
+ public:
+  std::map<std::pair<Variable, std::string>, std::string> values = {
+      {{Variable::request_id, ""}, "req-1"},
+      {{Variable::request_method, ""}, "POST"},
+      {{Variable::request_host, ""}, "reports.example.com"},
+      {{Variable::request_path, ""}, "/reports/7"},
+      {{Variable::client_ip, ""}, "192.0.2.7"},
+      {{Variable::client_port, ""}, "40312"},
+      {{Variable::route, ""}, "create report"},
+      {{Variable::upstream_server, ""}, "http://127.0.0.1:9000"},
+      {{Variable::outcome, ""}, "client_gone"},
+      {{Variable::phase, ""}, "awaiting_response"},
+      {{Variable::time, ""}, "2026-01-02T03:04:05.067Z"},
+  };
+
+  std::optional<std::string_view> value(const config::VariableRef& ref, std::string& scratch) const override {
+    const auto found = values.find({ref.variable, ref.name});
+    if (found == values.end()) return std::nullopt;
+    scratch = found->second;
+    return scratch;
+  }
+};
+
+Template compiled(std::string_view text) {
+  auto result = Template::parse(text);
+  EXPECT_TRUE(result) << text;
+  return std::move(*result);
+}
+
+class Render : public testing::Test {
+ protected:
+  Render() {
+    cleanup.name = "stop-report";
+    cleanup.url = compiled("http://127.0.0.1:9000/jobs/{request.id}");
+  }
+  std::expected<Delivery, std::string> rendered() const {
+    return render(cleanup, exchange, "msg_1", "req-1", WallTime(std::chrono::milliseconds(1767323045999)));
+  }
+  static std::string header(const Delivery& delivery, std::string_view name) {
+    for (const auto& [key, value] : delivery.headers) {
+      if (key == name) return value;
+    }
+    return "(none)";
+  }
+
+  config::Cleanup cleanup;
+  FakeExchange exchange;
+};
+
+TEST_F(Render, ByDefaultIsACloudEvent) {
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery) << delivery.error();
+  EXPECT_EQ(
+      delivery->body,
+      R"({"specversion":"1.0","id":"msg_1","source":"/hangup/routes/create%20report",)"
+      R"("type":"dev.hangup.exchange.client_gone","time":"2026-01-02T03:04:05.067Z","subject":"req-1",)"
+      R"("datacontenttype":"application/json","data":{"request_id":"req-1","outcome":"client_gone",)"
+      R"("phase":"awaiting_response","route":"create report","method":"POST","host":"reports.example.com",)"
+      R"("path":"/reports/7","client":"192.0.2.7:40312","upstream":"http://127.0.0.1:9000"}})");
+  EXPECT_EQ(header(*delivery, "Content-Type"), "application/cloudevents+json");
+}
+
+TEST_F(Render, CarriesWhatTheDispatcherNeeds) {
+  cleanup.method = "DELETE";
+  cleanup.timeout = std::chrono::seconds(3);
+  cleanup.retry.max_attempts = 5;
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery);
+  EXPECT_EQ(delivery->id, "msg_1");
+  EXPECT_EQ(delivery->cleanup, "stop-report");
+  EXPECT_EQ(delivery->request_id, "req-1");
+  EXPECT_EQ(delivery->method, "DELETE");
+  EXPECT_EQ(delivery->url, "http://127.0.0.1:9000/jobs/req-1");
+  EXPECT_EQ(delivery->timeout, std::chrono::seconds(3));
+  EXPECT_EQ(delivery->retry.max_attempts, 5U);
+  EXPECT_EQ(header(*delivery, "webhook-id"), "msg_1");
+  EXPECT_EQ(header(*delivery, "webhook-timestamp"), "1767323045");
+  EXPECT_TRUE(header(*delivery, "User-Agent").starts_with("hangup/")) << header(*delivery, "User-Agent");
+}
+
+TEST_F(Render, AnEventSaysQueryAndStatusOnlyWhenThereAreSome) {
+  exchange.values[{Variable::request_query, ""}] = "a=1&b";
+  exchange.values[{Variable::response_status, ""}] = "200";
+  const Json data = Json::parse(rendered()->body).at("data");
+  EXPECT_EQ(data.at("query"), "a=1&b");
+  EXPECT_EQ(data.at("status"), 200);
+}
+
+TEST_F(Render, AnEventOfAnExchangeThatKnowsNothingIsStillAnEvent) {
+  exchange.values.clear();
+  exchange.values[{Variable::outcome, ""}] = "crashed";
+  cleanup.url = compiled("http://127.0.0.1/");
+  const Json event = Json::parse(rendered()->body);
+  EXPECT_EQ(event.at("source"), "/hangup");
+  EXPECT_EQ(event.at("type"), "dev.hangup.exchange.crashed");
+  EXPECT_EQ(event.at("data").size(), 2U);
+}
+
+TEST_F(Render, AnEventIsValidJsonWhateverTheClientSent) {
+  for (int byte = 0; byte < 256; ++byte) {
+    exchange.values[{Variable::request_path, ""}] = std::string("/a") + static_cast<char>(byte) + "\"}\\";
+    const auto delivery = rendered();
+    ASSERT_TRUE(delivery);
+    const Json event = Json::parse(delivery->body, nullptr, false);
+    ASSERT_FALSE(event.is_discarded()) << byte;
+    if (byte > 0 && byte < 0x80) {
+      EXPECT_EQ(event.at("data").at("path"), (exchange.values[{Variable::request_path, ""}]));
+    }
+  }
+}
+
+TEST_F(Render, PutsAnIpv6ClientInBrackets) {
+  exchange.values[{Variable::client_ip, ""}] = "2001:db8::1";
+  EXPECT_EQ(Json::parse(rendered()->body).at("data").at("client"), "[2001:db8::1]:40312");
+}
+
+TEST_F(Render, EscapesAValueForWhereItStands) {
+  exchange.values[{Variable::request_header, "x-job"}] = "a/b \"c\"";
+  cleanup.url = compiled("http://127.0.0.1/jobs/{request.header.x-job}?x={request.header.x-job}");
+  cleanup.headers.emplace_back("X-Job", compiled("job {request.header.x-job}"));
+  cleanup.body_kind = config::Cleanup::Body::template_text;
+  cleanup.body = compiled(R"({"job":"{request.header.x-job}"})");
+  cleanup.body_place = Place::json;
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery) << delivery.error();
+  EXPECT_EQ(delivery->url, "http://127.0.0.1/jobs/a%2Fb%20%22c%22?x=a%2Fb%20%22c%22");
+  EXPECT_EQ(header(*delivery, "X-Job"), "job a/b \"c\"");
+  EXPECT_EQ(delivery->body, R"({"job":"a/b \"c\""})");
+  EXPECT_EQ(header(*delivery, "Content-Type"), "application/json");
+}
+
+TEST_F(Render, AValueThatIsMissingSkipsTheCleanupWithTheReason) {
+  const auto missing = compiled("{request.header.x-job}");
+  config::Cleanup with_header = cleanup;
+  with_header.headers.emplace_back("X-Job", missing);
+  config::Cleanup with_body = cleanup;
+  with_body.body_kind = config::Cleanup::Body::template_text;
+  with_body.body = missing;
+  config::Cleanup with_url = cleanup;
+  with_url.url = compiled("http://127.0.0.1/{request.header.x-job}");
+  for (const auto& each : {with_header, with_body, with_url}) {
+    cleanup = each;
+    const auto delivery = rendered();
+    ASSERT_FALSE(delivery);
+    EXPECT_EQ(delivery.error(), "{request.header.x-job} has no value");
+  }
+}
+
+TEST_F(Render, AClientCantWriteAHeader) {
+  exchange.values[{Variable::request_header, "x-job"}] = "a\r\nX-Evil: 1";
+  cleanup.headers.emplace_back("X-Job", compiled("{request.header.x-job}"));
+  EXPECT_FALSE(rendered());
+}
+
+TEST_F(Render, AClientCantWriteIntoATextOfAnotherLanguage) {
+  exchange.values[{Variable::request_header, "x-job"}] = "1'; DROP TABLE jobs; --";
+  cleanup.body_kind = config::Cleanup::Body::template_text;
+  cleanup.body = compiled("DELETE FROM jobs WHERE id = '{request.header.x-job}'");
+  EXPECT_FALSE(rendered());
+}
+
+TEST_F(Render, WithoutABodyHasNoContentType) {
+  cleanup.body_kind = config::Cleanup::Body::none;
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery);
+  EXPECT_EQ(delivery->body, "");
+  EXPECT_EQ(header(*delivery, "Content-Type"), "(none)");
+}
+
+TEST_F(Render, ConfiguredHeadersReplaceTheDefaults) {
+  cleanup.headers.emplace_back("content-type", compiled("application/x-thing"));
+  cleanup.headers.emplace_back("user-agent", compiled("mine"));
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery);
+  EXPECT_EQ(header(*delivery, "content-type"), "application/x-thing");
+  EXPECT_EQ(header(*delivery, "Content-Type"), "(none)");
+  EXPECT_EQ(header(*delivery, "User-Agent"), "(none)");
+}
+
+TEST_F(Render, ConfiguredHeadersCantContradictTheMessageOrItsIdentity) {
+  for (const char* name :
+       {"Content-Length", "transfer-encoding", "Connection", "Webhook-Id", "Webhook-Timestamp"}) {
+    cleanup.headers.emplace_back(name, compiled("7"));
+  }
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery);
+  for (const auto& [name, value] : delivery->headers) EXPECT_NE(value, "7") << name;
+}
+
+TEST_F(Render, AUrlThatCantBeCalledSkipsTheCleanup) {
+  exchange.values[{Variable::request_header, "x-host"}] = "evil@host/";
+  cleanup.url = compiled("http://{request.header.x-host}/jobs");
+  const auto delivery = rendered();
+  ASSERT_FALSE(delivery);
+  EXPECT_EQ(delivery.error(), "the url has no valid host");
+}
+
+}  // namespace
+}  // namespace hangup::cleanup

@@ -1,0 +1,334 @@
+// What is said about a configuration that is wrong.
+#include "support.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace hangup::config {
+namespace {
+
+using testing::ElementsAre, testing::HasSubstr, testing::IsEmpty, testing::StartsWith;
+
+struct Case {
+  std::string text;
+  std::string problem;
+};
+
+// Each text has just that one problem, where its § is.
+void expect_each(const std::vector<Case>& cases,
+                 const std::function<std::string(const std::string&)>& whole) {
+  for (const Case& each : cases)
+    expect_problem(whole(each.text), each.problem);
+}
+
+std::string with_listeners(const std::string& listeners) {
+  return "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\nroutes: [{upstream: app}]\nlisteners:" +
+         listeners;
+}
+
+std::string with_upstream(const std::string& members) {
+  return "listeners: [{address: \"127.0.0.1:0\"}]\nroutes: [{upstream: app}]\nupstreams:\n  app: {" +
+         members + "}\n";
+}
+
+const std::string servers = "servers: [\"http://127.0.0.1:9000\"]";
+
+std::string with_connections(const std::string& members) {
+  return with_upstream(servers + ", connections: {" + members + "}");
+}
+
+std::string with_route(const std::string& members) {
+  return "listeners: [{address: \"127.0.0.1:0\"}]\n"
+         "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}, reports: {servers: "
+         "[\"http://127.0.0.1:1\"]}}\n"
+         "cleanups: {stop-report: {url: \"http://127.0.0.1/{path.id}\"}, notify: {url: "
+         "\"http://127.0.0.1/\"}}\n"
+         "routes:\n"
+         "  - {" +
+         members + "}\n";
+}
+
+TEST(Problems, AreReportedAtOnceInTheOrderOfTheFile) {
+  EXPECT_THAT(
+      problems("workers: 0\n"
+               "routes:\n"
+               "  - {upstream: ap, match: {path: x}}\n"
+               "upstreams:\n"
+               "  app: {servers: [\"https://x\"], balance: random}\n"
+               "listener: []\n"),
+      ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener",
+                  "1:10: `workers`: found `0`, expected auto or a whole number from 1 to 256",
+                  "3:16: `upstream`: found `ap`, expected one of upstreams: app; did you mean `app`?",
+                  "3:34: `path`: `x`: a path starts with /",
+                  StartsWith("5:19: `servers`: `https`: this release speaks plain HTTP/1.1 to upstreams"),
+                  "5:42: `balance`: found `random`, expected round_robin or least_requests",
+                  StartsWith("6:1: unknown key `listener`")));
+}
+
+TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
+  EXPECT_THAT(
+      problems(with("worker: 1\n")),
+      ElementsAre(
+          "10:1: unknown key `worker`, expected one of: workers, listeners, upstreams, cleanups, routes, "
+          "access_log, log, shutdown; did you mean `workers`?"));
+  EXPECT_THAT(
+      problems(with("outbox: {path: x}\n")),
+      ElementsAre(
+          "10:1: unknown key `outbox`, expected one of: workers, listeners, upstreams, cleanups, routes, "
+          "access_log, log, shutdown"));
+  EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
+              ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
+}
+
+TEST(Problems, UnknownKeysAreFoundInEverySection) {
+  for (const std::string& text :
+       {with_listeners(" [{address: \"127.0.0.1:0\", zzz: 1}]\n"),
+        with_listeners(" [{address: \"127.0.0.1:0\", limits: {zzz: 1}}]\n"),
+        with_listeners(" [{address: \"127.0.0.1:0\", timeouts: {zzz: 1}}]\n"),
+        with_upstream(servers + ", zzz: 1"), with_upstream("servers: [{url: \"http://127.0.0.1\", zzz: 1}]"),
+        with_connections("zzz: 1"), with_upstream(servers + ", timeouts: {zzz: 1}"),
+        with_route("upstream: app, zzz: 1"), with_route("upstream: app, match: {zzz: 1}"),
+        with_route("upstream: app, request: {zzz: 1}"), with_route("upstream: app, response: {zzz: 1}"),
+        with_route("upstream: app, on_disconnect: {zzz: 1}"),
+        with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", zzz: 1}}"),
+        with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", retry: {zzz: 1}}}"),
+        with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", retry: {backoff: "
+                   "{zzz: 1}}}}"),
+        with("access_log: {zzz: 1}\n"), with("log: {zzz: 1}\n"), with("shutdown: {zzz: 1}\n")}) {
+    EXPECT_THAT(problems(text), ElementsAre(HasSubstr(": unknown key `zzz`, expected one of: "))) << text;
+  }
+}
+
+TEST(Problems, WrongTypesSayWhatWasFound) {
+  expect_each(
+      {{"workers: §[1]\n", "`workers`: found a list, expected auto or a whole number from 1 to 256"},
+       {"§workers:\n", "`workers`: found nothing, expected auto or a whole number from 1 to 256"},
+       {"shutdown: §30s\n", "`shutdown`: found `30s`, expected a mapping"},
+       {"§shutdown:\n", "`shutdown`: found nothing, expected a mapping"},
+       {"shutdown: {drain: §{}}\n",
+        "`drain`: found an empty mapping, expected a duration such as 250ms, 30s, 15m or 1h"},
+       {"log: {path: §[a]}\n", "`path`: found a list, expected a text"},
+       {"log: {path: §\"\"}\n", "`path`: found ``, expected a text that is not empty"},
+       {"access_log: §false\n", "`access_log`: found `false`, expected off or a mapping"},
+       {"access_log: {format: §combined}\n", "`format`: found `combined`, expected json"},
+       {"log: {level: §warning}\n",
+        "`level`: found `warning`, expected trace, debug, info, warn or error; did you mean `warn`?"}},
+      with);
+}
+
+TEST(Problems, WorkersAre1To256) {
+  for (const std::string bad : {"0", "257", "-1", "1.5", "many", "1KiB", "99999999999999999999", "0x10"}) {
+    expect_problem(with("workers: §" + bad + "\n"), StartsWith("`workers`: found `" + bad + "`, expected auto or a whole number"));
+  }
+  EXPECT_THAT(problems(with("workers: auot\n")), ElementsAre(testing::EndsWith("; did you mean `auto`?")));
+  EXPECT_THAT(problems(with("workers: 256\n")), IsEmpty());
+}
+
+TEST(Problems, DurationsHaveUnitsAndBounds) {
+  for (const std::string bad : {"30", "1.5s", "-1s", "s", "1 s", "30sec", "99999999999999999h"}) {
+    expect_problem(with("shutdown: {drain: §" + bad + "}\n"), "`drain`: found `" + bad +
+                            "`, expected a duration such as 250ms, 30s, 15m or 1h");
+  }
+  expect_problem(with("shutdown: {drain: §8761h}\n"), "`drain`: found `8761h`, expected a duration from 0s to 8760h");
+}
+
+TEST(Problems, Listeners) {
+  expect_each(
+      {{" §[]\n", "`listeners`: found an empty list, expected a list with at least one listener"},
+       {" §{}\n", "`listeners`: found an empty mapping, expected a list with at least one listener"},
+       {" [§x]\n", "`listeners`: found `x`, expected a mapping"},
+       {" [§{name: a}]\n",
+        "`address` is missing, expected where to listen, such as 0.0.0.0:8080, [::]:8080 or "
+        "unix:/run/x.sock"},
+       {" [{address: §8080}]\n",
+        "`address`: `8080` is not an address: expected 127.0.0.1:8080, [::1]:8080 or unix:/path"},
+       {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: §a, address: \"127.0.0.1:2\"}\n",
+        "duplicate listener name `a`: names are unique"},
+       {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: b, address: §\"127.0.0.1:1\"}\n",
+        "duplicate address `127.0.0.1:1`: listener `a` has it already"},
+       {" [{address: \"127.0.0.1:0\", limits: {headers: §0}}]\n",
+        "`headers`: found `0`, expected a whole number from 1 to 10000"},
+       {" [{address: \"127.0.0.1:0\", limits: {header_bytes: §1}}]\n",
+        "`header_bytes`: found `1`, expected a size from 256 to 16MiB"},
+       {" [{address: \"127.0.0.1:0\", limits: {body_bytes: §1MB}}]\n",
+        "`body_bytes`: found `1MB`, expected a size such as 512, 32KiB, 16MiB or 2GiB"},
+       {" [{address: \"127.0.0.1:0\", timeouts: {idle: §0s}}]\n",
+        "`idle`: found `0s`, expected a duration from 1ms to 8760h"}},
+      with_listeners);
+  EXPECT_THAT(problems(with_listeners(
+                  "\n - {name: a, address: \"127.0.0.1:0\"}\n - {name: b, address: \"127.0.0.1:0\"}\n")),
+              IsEmpty())
+      << "each gets a free port of its own";
+}
+
+TEST(Problems, Servers) {
+  const std::string expected = "expected a server such as http://127.0.0.1:9000 or unix:/run/app.sock";
+  const std::string plain = ": this release speaks plain HTTP/1.1 to upstreams; ";
+  const std::string no_path = "`servers`: a server has no path and no query: requests keep their own; ";
+  const std::string no_host = " is no host with an optional port from 1 to 65535";
+  expect_each(
+      {{"balance: round_robin", "`servers` is missing, expected a list with at least one server"},
+       {"servers: §[]", "`servers`: found an empty list, expected a list with at least one server"},
+       {"servers: §http://127.0.0.1",
+        "`servers`: found `http://127.0.0.1`, expected a list with at least one server"}},
+      with_upstream);
+  expect_each({{"\"https://h\"", "`servers`: `https`" + plain + expected},
+               {"\"h2c://h\"", "`servers`: `h2c`" + plain + expected},
+               {"127.0.0.1:9000", "`servers`: `127.0.0.1:9000` is no server; " + expected},
+               {"\"ftp://u:secret@h\"", "`servers`: this is no server; " + expected},
+               {"\"http://127.0.0.1/path\"", no_path + expected},
+               {"\"http://127.0.0.1?q\"", no_path + expected},
+               {"\"http://u:secret@127.0.0.1\"", "`servers`: a URL here has no user and no password"},
+               {"\"http://127.0.0.1:0\"", "`servers`: `127.0.0.1:0`" + no_host},
+               {"\"http://127.0.0.1:\"", "`servers`: `127.0.0.1:`" + no_host},
+               {"\"http://127.0.0.1:65536\"", "`servers`: `127.0.0.1:65536`" + no_host},
+               {"\"http://[::g]\"", "`servers`: `[::g]`" + no_host},
+               {"\"http://[::1\"", "`servers`: `[::1`" + no_host},
+               {"\"http://\"", "`servers`: ``" + no_host},
+               {"\"http://a b\"", "`servers`: `a b`" + no_host},
+               {"\"unix:app.sock\"",
+                "`servers`: `unix:app.sock`: a UNIX socket needs an absolute path, unix:/run/x.sock"},
+               {"{}", "`url` is missing, " + expected},
+               {"[]", "`servers`: found an empty list, " + expected}},
+              [](const std::string& server) { return with_upstream("servers: [§" + server + "]"); });
+  expect_problem(with_upstream("servers: [§\"http://nobody.invalid:1\"]"), StartsWith("`servers`: the host `nobody.invalid` can't be looked up: "));
+}
+
+TEST(Problems, Upstreams) {
+  expect_each(
+      {{"max: §0", "`max`: found `0`, expected a whole number from 1 to 1000000"},
+       {"max: §-5", "`max`: found `-5`, expected a whole number from 1 to 1000000"},
+       {"max: 8, keepalive: §9", "`keepalive`: found 9, expected at most `max`, 8"},
+       {"queue: §-1", "`queue`: found `-1`, expected a whole number from 0 to 1000000"},
+       {"queue_timeout: §0s", "`queue_timeout`: found `0s`, expected a duration from 1ms to 8760h"}},
+      with_connections);
+  EXPECT_THAT(problems(with_connections("max: 1, queue: 0")), IsEmpty());
+  expect_problem(with_upstream(servers + ", balance: §round_robbin"), 
+          "`balance`: found `round_robbin`, expected round_robin or least_requests; did you mean "
+          "`round_robin`?");
+  expect_problem(with_upstream(servers + ", host: §\"a b\""), "`host`: found `a b`, expected keep, server or a host");
+  expect_problem(with_upstream(servers + ", timeouts: {connect: §0}"), "`connect`: found `0`, expected a duration from 1ms to 8760h");
+}
+
+TEST(Problems, RoutesNameWhatExists) {
+  const std::string missing = "which this route's path `/*` does not capture";
+  expect_each(
+      {{"upstream: §report",
+        "`upstream`: found `report`, expected one of upstreams: app, reports; did you mean `reports`?"},
+       {"name: x", "`upstream` is missing, expected one of upstreams: app, reports"},
+       {"upstream: app, on_disconnect: {cleanup: §stop-reports}",
+        "`cleanup`: found `stop-reports`, expected one of cleanups: notify, stop-report; none, or a "
+        "mapping with a "
+        "cleanup; did you mean `stop-report`?"},
+       {"upstream: app, on_disconnect: {cleanup: §stop-report}",
+        "cleanup `stop-report` needs {path.id}, " + missing}},
+      with_route);
+  EXPECT_THAT(
+      problems(with_route("upstream: app, match: {path: \"/{id}\"}, on_disconnect: {cleanup: stop-report}")),
+      IsEmpty());
+  EXPECT_THAT(problems(with_route("upstream: app, on_disconnect: {cleanup: none}")), IsEmpty());
+}
+
+TEST(Problems, RouteNamesAreUnique) {
+  expect_problem(with_route("name: a, upstream: app") + "  - {name: §a, upstream: app}\n", "duplicate route name `a`, first given in line 5");
+  expect_problem(with_route("name: route-2, upstream: app") + "  - §{upstream: app}\n", "duplicate route name `route-2`, first given in line 5");
+  expect_problem("upstreams: {a: {" + servers + "}}\nlisteners: [{address: \"127.0.0.1:0\"}]\nroutes: §[]\n", "`routes`: found an empty list, expected a list with at least one route");
+}
+
+TEST(Problems, Matches) {
+  expect_each(
+      {{"path: \"/a/§{id}x\"",
+        "`path`: `{id}x`: {name} stands for a whole segment, and * only for the rest at the end, /*"},
+       {"path: §x", "`path`: `x`: a path starts with /"},
+       {"host: §\"example.com:80\"",
+        "`host`: found `example.com:80`, expected a host without a port, such as example.com or "
+        "*.example.com"},
+       {"host: §\"a.*.com\"",
+        "`host`: found `a.*.com`, expected a host without a port, such as example.com or "
+        "*.example.com"},
+       {"methods: [§get]",
+        "`methods`: found `get`, expected a method such as GET, POST or DELETE; did you mean `GET`?"},
+       {"methods: [GET, §GET]", "`methods`: `GET` twice"},
+       {"methods: §[]", "`methods`: found an empty list, expected a list of methods"},
+       {"methods: §\"A B\"",
+        "`methods`: found `A B`, expected a method such as GET, POST or DELETE; did you mean `GET`?"}},
+      [](const std::string& text) { return with_route("upstream: app, match: {" + text + "}"); });
+  EXPECT_THAT(problems(with_route("upstream: app, match: {methods: PURGE, host: \"[::1]\"}")), IsEmpty());
+}
+
+TEST(Problems, Headers) {
+  const std::string connection = " can't be changed: it belongs to the connection, which is hangup's own";
+  const auto request = [](const std::string& text) {
+    return with_route("upstream: app, request: {" + text + "}");
+  };
+  expect_each(
+      {{"set_header: {§Connection: x}", "`Connection`" + connection},
+       {"set_header: {§transfer-encoding: x}", "`transfer-encoding`" + connection},
+       {"set_header: {§Content-Length: 1}", "`Content-Length`" + connection},
+       {"set_header: {§Host: x}", "`Host` can't be changed here: set `host` of the upstream"},
+       {"set_header: {§\"a b\": x}", "`a b` is no valid header name"},
+       {"set_header: {X-A: 1, §x-a: 2}", "duplicate header `x-a`: header names compare without case"},
+       {"set_header: {X-A: §\"a\\r\\nb\"}",
+        "a header's value can't have line breaks or control characters"},
+       {"set_header: {X-A: §\"a\\0b\"}",
+        "a header's value can't have line breaks or control characters"},
+       {"set_header: {X-A: §\"{route|\\n}\"}",
+        "a header's value can't have line breaks or control characters"},
+       {"set_header: {X-A: §[1]}", "`X-A`: found a list, expected a text"},
+       {"set_header: §[a]", "`set_header`: found a list, expected a mapping of header names to values"},
+       {"set_header: {X-A: \"id §{rquest.id}\"}",
+        "unknown variable {rquest.id}: did you mean {request.id}?"},
+       {"set_header: {X-A: \"{route} §{response.status}\"}",
+        "{response.status} is not known here, before the response has come"},
+       {"set_header: {X-A: \"§{response.header.x}\"}",
+        "{response.header.x} is not known here, before the response has come"},
+       {"set_header: {X-A: \"§{phase}\"}", "{phase} is not known here, before the response has come"},
+       {"set_header: {X-A: \"§{path.id}\"}", "{path.id} is not captured by this route's path `/*`"},
+       {"remove_header: [§Host]", "`Host` can't be changed here: set `host` of the upstream"},
+       {"remove_header: §\"\"", "`` is no valid header name"},
+       {"remove_header: §{}", "`remove_header`: found an empty mapping, expected a list of header names"}},
+      request);
+  const auto response = [](const std::string& text) {
+    return with_route("upstream: app, response: {" + text + "}");
+  };
+  expect_each({{"set_header: {X-A: \"§{outcome}\"}",
+                "{outcome} is not known here, before the exchange has ended"},
+               {"set_header: {§Upgrade: x}", "`Upgrade`" + connection}},
+              response);
+  EXPECT_THAT(problems(response("set_header: {X-A: \"{response.status} {response.header.x|-}\"}")),
+              IsEmpty());
+  expect_problem(
+          with_route("upstream: app, match: {path: \"/{id}\"}, request: {set_header: {A: \"§{path.idd}\"}}"), "{path.idd} is not captured by this route's path `/{id}`; did you mean `id`?");
+}
+
+TEST(Problems, DisconnectPolicies) {
+  expect_each(
+      {{"upstream: §abrt", "`upstream`: found `abrt`, expected abort or finish; did you mean `abort`?"},
+       {"half_close: §close", "`half_close`: found `close`, expected probe, abort or wait"},
+       {"grace: §-1s", "`grace`: found `-1s`, expected a duration such as 250ms, 30s, 15m or 1h"},
+       {"cleanup: §[notify]",
+        "`cleanup`: found a list, expected the name of a cleanup, none, or a cleanup"}},
+      [](const std::string& text) { return with_route("upstream: app, on_disconnect: {" + text + "}"); });
+}
+
+TEST(Problems, CleanupsAreCalledForOutcomes) {
+  const std::string names =
+      "client_gone, client_timeout, upstream_unreachable, upstream_timeout, upstream_reset, "
+      "upstream_invalid, rejected, "
+      "deadline, shutdown or crashed";
+  expect_each(
+      {{"[client_gone, §completed]",
+        "`cleanup_on`: `completed` calls for no cleanup: nothing was cut short; expected " + names},
+       {"§client_gon",
+        "`cleanup_on`: found `client_gon`, expected " + names + "; did you mean `client_gone`?"},
+       {"§[]", "`cleanup_on`: found an empty list, expected a list of outcomes"}},
+      [](const std::string& text) {
+        return with_route("upstream: app, on_disconnect: {cleanup: notify}, cleanup_on: " + text);
+      });
+  expect_problem(with_route("upstream: app, §cleanup_on: deadline"), "`cleanup_on` without a cleanup to call: name it as `cleanup` in `on_disconnect`");
+}
+
+}  // namespace
+}  // namespace hangup::config

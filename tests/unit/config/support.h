@@ -1,0 +1,92 @@
+// What the tests of this module share.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <hangup/config/config.h>
+
+namespace hangup::config {
+
+// A valid configuration with lines for `more` at its end, from line 10 on.
+inline std::string with(const std::string& more) {
+  return "listeners:\n"
+         "  - {name: public, address: \"127.0.0.1:0\"}\n"
+         "upstreams:\n"
+         "  app: {servers: [\"http://127.0.0.1:9000\"]}\n"
+         "cleanups:\n"
+         "  stop: {url: \"http://127.0.0.1:9001/stop/{request.id}\"}\n"
+         "routes:\n"
+         "  - {name: all, upstream: app}\n"
+         "# more\n" +
+         more;
+}
+
+// "line:column: message" for each problem.
+inline std::vector<std::string> problems(const std::string& text) {
+  std::vector<std::string> out;
+  const auto parsed = parse(text, "f");
+  if (parsed) return out;
+  for (const Problem& problem : parsed.error()) out.push_back(to_string(problem, "f").substr(2));
+  return out;
+}
+
+// `text` has just one problem, which is at the place that a § in it marks and says `message`.
+inline void expect_problem(std::string text, const testing::Matcher<const std::string&>& message) {
+  constexpr std::string_view mark = "§";
+  const std::size_t at = text.find(mark);
+  ASSERT_NE(at, std::string::npos) << text;
+  text.erase(at, mark.size());
+  const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n') + 1;
+  const std::size_t column = at == 0 ? 1 : at - (text.rfind('\n', at - 1) + 1) + 1;
+  const auto found = problems(text);
+  ASSERT_THAT(found, testing::SizeIs(1)) << text;
+  const std::string place = std::to_string(line) + ":" + std::to_string(column) + ": ";
+  EXPECT_THAT(found.front(), testing::StartsWith(place)) << text;
+  EXPECT_THAT(found.front().substr(std::min(place.size(), found.front().size())), message) << text;
+}
+
+inline std::shared_ptr<const Config> valid(const std::string& text) {
+  auto parsed = parse(text, "f");
+  if (parsed) return *parsed;
+  for (const Problem& problem : parsed.error()) ADD_FAILURE() << to_string(problem, "f") << "\nin\n" << text;
+  return std::make_shared<Config>();
+}
+
+// Sets a variable of the environment for a scope.
+class Environment {
+ public:
+  Environment(std::string name, const char* value) : name_(std::move(name)) {
+    ::setenv(name_.c_str(), value, 1);
+  }
+  ~Environment() { ::unsetenv(name_.c_str()); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  std::string name_;
+};
+
+// A source with the values that a test gives it, by the variable's full name.
+class FakeSource final : public VariableSource {
+ public:
+  explicit FakeSource(std::map<std::string, std::string> values) : values_(std::move(values)) {}
+  std::optional<std::string_view> value(const VariableRef& ref, std::string& scratch) const override {
+    const auto found = values_.find(variable_name(ref));
+    if (found == values_.end()) return std::nullopt;
+    scratch = found->second;
+    return scratch;
+  }
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+}  // namespace hangup::config
