@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <hangup/net/event_loop.h>
+
+namespace hangup::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(EventLoop, TimersFireInOrderAndNotBeforeTheirTime) {
+  EventLoop loop;
+  std::vector<int> fired;
+  const MonoTime start = loop.now();
+  const auto second = loop.make_timer([&] {
+    fired.push_back(2);
+    EXPECT_GE(loop.now() - start, 4ms);
+    loop.stop();
+  });
+  const auto first = loop.make_timer([&] { fired.push_back(1); });
+  second->set(start + 4ms);
+  first->set(start + 1ms);
+  loop.run();
+  EXPECT_EQ(fired, (std::vector{1, 2}));
+}
+
+TEST(EventLoop, ATimerThatIsMovedLaterFiresOnceAndLater) {
+  EventLoop loop;
+  int fired = 0;
+  const MonoTime start = loop.now();
+  const auto timer = loop.make_timer([&] {
+    ++fired;
+    EXPECT_GE(loop.now() - start, 5ms);
+  });
+  const auto end = loop.make_timer([&] { loop.stop(); });
+  timer->set(start + 1ms);
+  timer->set(start + 5ms);
+  end->set(start + 10ms);
+  loop.run();
+  EXPECT_EQ(fired, 1);
+}
+
+TEST(EventLoop, ATimerThatIsMovedEarlierFiresEarlier) {
+  EventLoop loop;
+  const auto timer = loop.make_timer([&] { loop.stop(); });
+  timer->set(loop.now() + 1h);
+  timer->set(loop.now() + 1ms);
+  loop.run();  // or the test's own limit ends it
+}
+
+TEST(EventLoop, ACancelledTimerDoesNotFire) {
+  EventLoop loop;
+  const auto cancelled = loop.make_timer([&] { ADD_FAILURE() << "fired"; });
+  cancelled->set(loop.now() + 1ms);
+  cancelled->cancel();
+  const auto end = loop.make_timer([&] { loop.stop(); });
+  end->set(loop.now() + 5ms);
+  loop.run();
+}
+
+TEST(EventLoop, ATimerMayBeDestroyedByItsOwnCallback) {
+  EventLoop loop;
+  std::unique_ptr<Timer> timer;
+  timer = loop.make_timer([&] {
+    timer.reset();
+    loop.stop();
+  });
+  timer->set(loop.now());
+  loop.run();
+  EXPECT_EQ(timer, nullptr);
+}
+
+TEST(EventLoop, DeferredWorkRunsBeforeTheLoopWaitsAgainAndMayDeferMore) {
+  EventLoop loop;
+  std::vector<int> ran;
+  loop.defer([&] {
+    ran.push_back(1);
+    loop.defer([&] {
+      ran.push_back(2);
+      loop.stop();
+    });
+  });
+  loop.run();
+  EXPECT_EQ(ran, (std::vector{1, 2}));
+}
+
+TEST(EventLoop, WorkPostedByOtherThreadsAllRuns) {
+  EventLoop loop;
+  constexpr int each = 1000;
+  int ran = 0;
+  const auto post = [&] {
+    for (int i = 0; i < each; ++i) {
+      loop.post([&] {
+        if (++ran == 2 * each) loop.stop();
+      });
+    }
+  };
+  std::thread one(post);
+  std::thread other(post);
+  loop.run();
+  one.join();
+  other.join();
+  EXPECT_EQ(ran, 2 * each);
+}
+
+}  // namespace
+}  // namespace hangup::net
