@@ -279,6 +279,7 @@ void Exchange::on_failed(const upstream::Failure& failure) {
   using Kind = upstream::Failure::Kind;
   switch (failure.kind) {
     case Kind::overloaded:
+      transition(Phase::queued);  // as far as it came
       return end(Outcome::rejected, 503, "the server is overloaded; try again later", failure.message);
     case Kind::unreachable:
       return end(Outcome::upstream_unreachable, 502, "the upstream server can't be reached", failure.message);
@@ -358,8 +359,7 @@ void Exchange::on_timer() {
   const MonoTime now = proxy_.needs().scheduler.now();
   const auto passed = [now](const std::optional<MonoTime>& deadline) { return deadline && *deadline <= now; };
   if (outcome_) return;
-  if (working_on_ &&
-      (passed(grace_deadline_) || passed(total_deadline_) || passed(phase_deadline_))) {
+  if (working_on_ && (passed(grace_deadline_) || passed(total_deadline_) || passed(phase_deadline_))) {
     return end(Outcome::client_gone);
   }
   if (passed(total_deadline_)) {

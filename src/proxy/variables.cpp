@@ -88,7 +88,8 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
     case Variable::phase:
       return if_any(phase);
     case Variable::time:
-      scratch = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(clock->wall())));
+      scratch = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
+                            fmt::gmtime(std::chrono::system_clock::to_time_t(clock->wall())));
       return scratch;
   }
   return std::nullopt;

@@ -56,6 +56,7 @@ void Http1Connection::attach(User& user, std::string_view method) {
 
 void Http1Connection::on_ready(net::Readiness ready) {
   if (ready.readable || ready.fin) unread_ = true;
+  if (ready.fin) fin_ = true;
   if (state_ == State::connecting) {
     if (!ready.writable && !ready.fin) return;
     const int error = transport_->take_error();
@@ -180,7 +181,7 @@ void Http1Connection::on_end() {
 }
 
 void Http1Connection::end_response(std::string_view data) {
-  const bool reusable = keep_alive_ && request_whole_ && output_.empty() && !write_failed_;
+  const bool reusable = keep_alive_ && request_whole_ && output_.empty() && !write_failed_ && !fin_;
   User* user = std::exchange(user_, nullptr);
   state_ = State::idle;
   user->on_response_body(data, true, decoder_.trailers());

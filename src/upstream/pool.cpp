@@ -71,6 +71,7 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
     request.on_found(*choice.idle, true);
     return true;
   }
+  request.on_connecting(choice.server);
   auto socket = net::start_connect(config().servers[choice.server].address);
   if (!socket) {
     shared_->closed(choice.server);
@@ -182,11 +183,7 @@ void PooledRequest::on_found(Http1Connection& connection, bool connected) {
   connection_ = &connection;
   server_ = connection.server();
   shared_.request_began(server_);
-  if (connected) {
-    observer_.on_connected(server(server_));
-  } else {
-    observer_.on_connecting(server(server_));
-  }
+  if (connected) observer_.on_connected(server(server_));
 }
 
 void PooledRequest::on_unreachable(std::size_t server, Failure failure) {

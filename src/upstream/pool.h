@@ -88,6 +88,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   std::string_view method() const { return method_; }
   bool fresh() const { return fresh_; }
   bool tried(std::size_t server) const { return !tried_.empty() && tried_[server]; }
+  void on_connecting(std::size_t server) { observer_.on_connecting(this->server(server)); }
   // It has a connection now: `connected`, or on its way.
   void on_found(Http1Connection& connection, bool connected);
   // A connect that failed at once.

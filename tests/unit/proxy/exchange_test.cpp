@@ -477,8 +477,7 @@ TEST_P(ExchangeFailureTest, BeforeTheHeadIsAnsweredWithItsStatus) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ExchangeFailureTest,
-                         testing::Values(FailureCase{Failure::Kind::overloaded, "rejected", 503},
-                                         FailureCase{Failure::Kind::unreachable, "upstream_unreachable", 502},
+                         testing::Values(FailureCase{Failure::Kind::unreachable, "upstream_unreachable", 502},
                                          FailureCase{Failure::Kind::connect_timeout, "upstream_timeout", 504},
                                          FailureCase{Failure::Kind::reset, "upstream_reset", 502},
                                          FailureCase{Failure::Kind::invalid, "upstream_invalid", 502}),
@@ -533,6 +532,12 @@ TEST_F(ExchangeTest, ClientGoneAfterARetryStillOwesTheCleanupOfTheFirstTry) {
 }
 
 // ---- Time
+
+TEST_F(ExchangeTest, AFullQueueIsRejected) {
+  get();
+  observer().on_failed({Failure::Kind::overloaded, "full", false});
+  expect_over("rejected", "queued", 503);
+}
 
 TEST_F(ExchangeTest, WaitingInTheQueueHasALimit) {
   get();
