@@ -6,6 +6,7 @@
 #include <event2/http.h>
 #include <event2/http_struct.h>
 #include <event2/listener.h>
+#include <netinet/in.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -29,6 +30,15 @@ constexpr auto accept_rest = std::chrono::milliseconds(100);
 
 // The callback for errors of accept gets evhttp's pointer, not ours: this finds the way back.
 thread_local std::vector<EvhttpServer*> servers_of_thread;
+
+// As accept() told it: a client that has reset its connection by now has no address any more.
+SocketAddress accepted_from(evhttp_connection* connection) {
+  const sockaddr* address = evhttp_connection_get_addr(connection);
+  if (address == nullptr) return {};
+  return {address, address->sa_family == AF_INET    ? socklen_t{sizeof(sockaddr_in)}
+                   : address->sa_family == AF_INET6 ? socklen_t{sizeof(sockaddr_in6)}
+                                                    : socklen_t{sizeof(sa_family_t)}};
+}
 
 }  // namespace
 
@@ -121,7 +131,8 @@ void EvhttpServer::on_adopt(int, short, void* argument) {
     if (evhttp_connection_get_bufferevent(connection) != buffer) std::abort();
     net::Fd socket(bufferevent_getfd(buffer));
     bufferevent_setfd(buffer, -1);  // from here on evhttp's enabling and disabling reaches no socket
-    server.host_.on_accepted(std::make_unique<EvhttpSeat>(server, connection, buffer), std::move(socket));
+    server.host_.on_accepted(std::make_unique<EvhttpSeat>(server, connection, buffer), std::move(socket),
+                             accepted_from(connection));
   }
   bufferevent_decref(buffer);
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include <hangup/base/address.h>
 #include <hangup/net/event_loop.h>
 #include <hangup/net/fd.h>
 
@@ -51,7 +52,7 @@ class EvhttpServer {
   class Host {
    public:
     // A client has connected; its socket is ours from here on.
-    virtual void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket) = 0;
+    virtual void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer) = 0;
 
    protected:
     ~Host() = default;

@@ -25,8 +25,9 @@ class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public 
   std::size_t connections() const override { return connections_.size(); }
 
  private:
-  void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket) override {
-    connections_.push_front(std::make_unique<Http1Connection>(*this, std::move(seat), std::move(socket)));
+  void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer) override {
+    connections_.push_front(
+        std::make_unique<Http1Connection>(*this, std::move(seat), std::move(socket), peer));
     connections_.front()->self = connections_.begin();
   }
 

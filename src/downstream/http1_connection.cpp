@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <hangup/http/chunks.h>
-#include <hangup/net/socket.h>
 
 namespace hangup::downstream {
 namespace {
@@ -23,12 +22,12 @@ constexpr auto linger_time = std::chrono::seconds(2);
 
 }  // namespace
 
-Http1Connection::Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket)
+Http1Connection::Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket,
+                                 const SocketAddress& peer)
     : owner_(owner),
       seat_(std::move(seat)),
       timer_(owner.loop().make_timer([this] { on_timer(); })),
       parser_(owner.listener().head) {
-  const SocketAddress peer = net::peer_address(socket.get());
   client_ = {.ip = peer.host(), .port = peer.port(), .secure = false, .listener = &owner.listener()};
   transport_.emplace(owner.loop(), std::move(socket), *this);
   enter(State::idle);

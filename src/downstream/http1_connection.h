@@ -35,7 +35,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
     ~Owner() = default;
   };
 
-  Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket);
+  Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer);
   virtual ~Http1Connection();
 
   // Closes if nothing is under way; otherwise after the answer.

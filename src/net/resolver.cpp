@@ -83,6 +83,19 @@ bool Resolver::open() {
 std::unique_ptr<Resolver::Lookup> Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
   auto state = std::make_shared<Query::State>(*this, host, std::move(done));
   auto query = std::make_unique<Query>(state);
+  evutil_addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_protocol = IPPROTO_TCP;
+  hints.ai_flags = EVUTIL_AI_NUMERICHOST;
+  evutil_addrinfo* numeric = nullptr;
+  const std::string service = std::to_string(port);
+  if (evutil_getaddrinfo(host.c_str(), service.c_str(), &hints, &numeric) == 0) {
+    ++unanswered_;
+    Query::answered(0, numeric, new std::shared_ptr<Query::State>(state));
+    return query;
+  }
+  hints.ai_flags = 0;
   if (!open()) {
     loop_.defer([state] {
       if (auto failed = std::exchange(state->done, nullptr))
@@ -90,13 +103,9 @@ std::unique_ptr<Resolver::Lookup> Resolver::resolve(const std::string& host, std
     });
     return query;
   }
-  evutil_addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_protocol = IPPROTO_TCP;
   ++unanswered_;
-  state->request = evdns_getaddrinfo(dns_, host.c_str(), std::to_string(port).c_str(), &hints,
-                                     &Query::answered, new std::shared_ptr<Query::State>(state));
+  state->request = evdns_getaddrinfo(dns_, host.c_str(), service.c_str(), &hints, &Query::answered,
+                                     new std::shared_ptr<Query::State>(state));
   return query;
 }
 

@@ -64,13 +64,6 @@ Result<SocketAddress> local_address(const Fd& socket) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
 }
 
-SocketAddress peer_address(int fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  return {reinterpret_cast<const sockaddr*>(&storage), size};
-}
-
 Result<Fd> start_connect(const SocketAddress& address) {
   Fd socket = open_socket(address.family());
   if (!socket) return std::unexpected(failed("make a socket for", address, errno));

@@ -36,8 +36,8 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // `host` is a name, or a number (without brackets), which needs no server. `done` is never called from
-  // inside. Gives up by itself after some seconds, as resolv.conf says.
+  // `host` is a name, or a number (without brackets), which needs no server and opens none. `done` is never
+  // called from inside. Gives up by itself after some seconds, as resolv.conf says.
   std::unique_ptr<Lookup> resolve(const std::string& host, std::uint16_t port, Done done);
 
  private:

@@ -18,7 +18,6 @@ Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options)
 
 // The address that a socket is bound to, with the real port.
 Result<SocketAddress> local_address(const Fd& socket);
-SocketAddress peer_address(int fd);
 
 // Starts to connect; the socket becomes writable when that is decided (Transport::take_error). TCP_NODELAY is
 // set.
