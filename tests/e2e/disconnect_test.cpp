@@ -284,6 +284,7 @@ TEST_F(Disconnect, ByResetDuringAnUploadThatTheUpstreamDoesNotRead) {
   deaf.otherwise(Script().stop_reading());
   Yaml yaml;
   yaml.servers = '"' + deaf.url() + '"';
+  yaml.listener = "limits: {body_bytes: 1GiB}";
   start(yaml);
   Client client = connect({.send = 4096});
   client.send("POST /work HTTP/1.1\r\nHost: test.example\r\nContent-Length: 1000000000\r\n\r\n");

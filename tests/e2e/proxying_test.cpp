@@ -220,6 +220,7 @@ TEST_F(Proxying, BoundsTheConnectionsToAServer) {
   upstream.otherwise(Script().gate("go").send(response(200, "ok")));
   Yaml yaml;
   yaml.upstream = "connections: {max: 3, queue: 100}";
+  yaml.workers = 1;  // several hand places on to each other by closing and opening connections
   start(yaml);
   std::vector<Client> clients;
   for (int i = 0; i < 12; ++i) clients.push_back(connect());

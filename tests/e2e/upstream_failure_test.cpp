@@ -80,6 +80,7 @@ TEST_F(UpstreamFailure, UploadThatIsNotReadTimesOut) {
   Yaml yaml;
   yaml.servers = '"' + deaf.url() + '"';
   yaml.upstream = "timeouts: {idle: 200ms}";
+  yaml.listener = "limits: {body_bytes: 1GiB}";
   start(yaml);
   Client client = connect();
   client.send("POST /work HTTP/1.1\r\nHost: test.example\r\nContent-Length: 1000000000\r\n\r\n");
