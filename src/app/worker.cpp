@@ -8,7 +8,8 @@
 namespace hangup::app {
 namespace {
 
-// How long a line of the access log may wait for others: handing each over by itself would wake the logger's thread for each.
+// How long a line of the access log may wait for others: handing each over by itself would wake the logger's
+// thread for each.
 constexpr auto flush_after = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -30,7 +31,8 @@ Worker::Worker(const Shared& shared) : access_log_(shared.loggers.access) {
     access_log_.flush();
   });
   loop_.at_end_of_turn([this] {
-    if (access_log_.pending() && !std::exchange(flush_due_, true)) flush_timer_->set(loop_.now() + flush_after);
+    if (access_log_.pending() && !std::exchange(flush_due_, true))
+      flush_timer_->set(loop_.now() + flush_after);
     if (draining_) idle_.store(proxy_->in_flight() == 0);
   });
 }

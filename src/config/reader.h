@@ -53,8 +53,8 @@ class Reader {
   std::vector<Problem> problems_;
 };
 
-// "`text`", "nothing", "a list", "an empty mapping". Shows what the file says, not what the environment put there:
-// that may be a secret.
+// "`text`", "nothing", "a list", "an empty mapping". Shows what the file says, not what the environment put
+// there: that may be a secret.
 std::string describe(const Node& node);
 
 }  // namespace hangup::config

@@ -98,7 +98,7 @@ class Http1Connection final : public net::Transport::Handler {
 
   // The response.
   bool paused_ = false;
-  bool fin_ = false;      // the server has sent FIN
+  bool fin_ = false;           // the server has sent FIN
   bool unread_ = false;        // the socket may hold bytes that no event will tell of again
   bool any_response_ = false;  // a byte of it came
   bool head_done_ = false;

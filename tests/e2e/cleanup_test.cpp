@@ -119,7 +119,8 @@ TEST_F(Cleanup, IsSkippedAndLoggedWhenAValueIsMissing) {
 }
 
 TEST_F(Cleanup, IsTriedAgainWithTheSameId) {
-  // The close comes first, on a connection that is new: a kept one is replaced without counting as an attempt.
+  // The close comes first, on a connection that is new: a kept one is replaced without counting as an
+  // attempt.
   receiver.server().on("/stop",
                        in_turn({Script().after_body().close(), respond(503), respond(429), respond(204)}));
   Yaml yaml;

@@ -21,9 +21,9 @@ class Server {
   Result<void> start();
   // Where it listens, in the order of the configuration, with the real port where the file says port 0.
   std::vector<SocketAddress> addresses() const;
-  // Stops accepting, closes idle connections, lets exchanges finish for up to shutdown.drain, ends the rest with outcome
-  // shutdown, then delivers what cleanups are still owed for up to 5 s. Returns when all of that is done, or soon after `hurry`
-  // returned true, which is asked about every 50 ms.
+  // Stops accepting, closes idle connections, lets exchanges finish for up to shutdown.drain, ends the rest
+  // with outcome shutdown, then delivers what cleanups are still owed for up to 5 s. Returns when all of that
+  // is done, or soon after `hurry` returned true, which is asked about every 50 ms.
   void drain(const std::function<bool()>& hurry);
 
  private:

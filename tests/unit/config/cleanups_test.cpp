@@ -60,8 +60,7 @@ TEST(Cleanups, UrlsArePlainAndFitForARequest) {
               ElementsAre("`url`: `h:99999` is no host with an optional port from 1 to 65535"));
   for (const std::string url :
        {"http://h/a b", "http://h/#f", "http://h/{route}\\r\\nX: y", "http://h/\xc3\xa9"}) {
-    EXPECT_THAT(problems(with_url(url)),
-                ElementsAre(StartsWith("`url`: a blank, a # or another character")))
+    EXPECT_THAT(problems(with_url(url)), ElementsAre(StartsWith("`url`: a blank, a # or another character")))
         << url;
   }
   EXPECT_THAT(problems(with_url("http://h/../{route}")),
@@ -80,8 +79,7 @@ TEST(Cleanups, TemplateProblemsHaveTheirColumn) {
 }
 
 TEST(Cleanups, PlainScalarsHaveTheirColumnToo) {
-  EXPECT_THAT(problems(with("log:\n  level: info\n") + "x: 1\n"),
-              ElementsAre(StartsWith("unknown key `x`")));
+  EXPECT_THAT(problems(with("log:\n  level: info\n") + "x: 1\n"), ElementsAre(StartsWith("unknown key `x`")));
   EXPECT_THAT(problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
                        "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
                        "routes: [{upstream: app}]\n"
@@ -104,9 +102,8 @@ TEST(Cleanups, BodiesDependOnTheMethod) {
   EXPECT_EQ(cleanup("body: nothing")->body_kind, Cleanup::Body::template_text);
   EXPECT_THAT(
       problems(with_members("method: delete")),
-      ElementsAre(
-          "`method`: found `delete`, expected a method such as GET, POST or DELETE; did you mean "
-          "`DELETE`?"));
+      ElementsAre("`method`: found `delete`, expected a method such as GET, POST or DELETE; did you mean "
+                  "`DELETE`?"));
 }
 
 TEST(Cleanups, BodiesAreEscapedForWhatTheyAre) {
@@ -161,14 +158,13 @@ TEST(Cleanups, NoneIsNoName) {
 }
 
 TEST(Cleanups, AnInlineOneKnowsItsRoutesCaptures) {
-  EXPECT_THAT(
-      problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
-               "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
-               "routes:\n"
-               "  - match: {path: \"/{id}\"}\n"
-               "    upstream: app\n"
-               "    on_disconnect: {cleanup: {url: \"http://h/{path.di}\"}}\n"),
-      ElementsAre("{path.di} is not captured by this route's path `/{id}`; did you mean `id`?"));
+  EXPECT_THAT(problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
+                       "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
+                       "routes:\n"
+                       "  - match: {path: \"/{id}\"}\n"
+                       "    upstream: app\n"
+                       "    on_disconnect: {cleanup: {url: \"http://h/{path.di}\"}}\n"),
+              ElementsAre("{path.di} is not captured by this route's path `/{id}`; did you mean `id`?"));
 }
 
 TEST(Cleanups, ASharedOneMayHaveADefaultForACapture) {

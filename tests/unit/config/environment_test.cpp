@@ -70,7 +70,8 @@ TEST(Environment, ValuesAreNoTemplates) {
       "{route}\"}}}\n";
   const auto config = valid(text);
   const Template& value = config->cleanups.front()->headers.front().second;
-  EXPECT_EQ(value.render(FakeSource(std::map<std::string, std::string>{{"route", "r"}}), Place::header), "{route}{ r");
+  EXPECT_EQ(value.render(FakeSource(std::map<std::string, std::string>{{"route", "r"}}), Place::header),
+            "{route}{ r");
 }
 
 TEST(Environment, TemplateProblemsBehindAVariableHaveTheirColumn) {

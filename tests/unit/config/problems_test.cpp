@@ -19,8 +19,7 @@ struct Case {
 // Each text has just that one problem, where its § is.
 void expect_each(const std::vector<Case>& cases,
                  const std::function<std::string(const std::string&)>& whole) {
-  for (const Case& each : cases)
-    expect_problem(whole(each.text), each.problem);
+  for (const Case& each : cases) expect_problem(whole(each.text), each.problem);
 }
 
 std::string with_listeners(const std::string& listeners) {
@@ -120,7 +119,8 @@ TEST(Problems, WrongTypesSayWhatWasFound) {
 
 TEST(Problems, WorkersAre1To256) {
   for (const std::string bad : {"0", "257", "-1", "1.5", "many", "1KiB", "99999999999999999999", "0x10"}) {
-    expect_problem(with("workers: §" + bad + "\n"), StartsWith("`workers`: found `" + bad + "`, expected auto or a whole number"));
+    expect_problem(with("workers: §" + bad + "\n"),
+                   StartsWith("`workers`: found `" + bad + "`, expected auto or a whole number"));
   }
   EXPECT_THAT(problems(with("workers: auot\n")), ElementsAre(testing::EndsWith("; did you mean `auto`?")));
   EXPECT_THAT(problems(with("workers: 256\n")), IsEmpty());
@@ -128,35 +128,35 @@ TEST(Problems, WorkersAre1To256) {
 
 TEST(Problems, DurationsHaveUnitsAndBounds) {
   for (const std::string bad : {"30", "1.5s", "-1s", "s", "1 s", "30sec", "99999999999999999h"}) {
-    expect_problem(with("shutdown: {drain: §" + bad + "}\n"), "`drain`: found `" + bad +
-                            "`, expected a duration such as 250ms, 30s, 15m or 1h");
+    expect_problem(with("shutdown: {drain: §" + bad + "}\n"),
+                   "`drain`: found `" + bad + "`, expected a duration such as 250ms, 30s, 15m or 1h");
   }
-  expect_problem(with("shutdown: {drain: §8761h}\n"), "`drain`: found `8761h`, expected a duration from 0s to 8760h");
+  expect_problem(with("shutdown: {drain: §8761h}\n"),
+                 "`drain`: found `8761h`, expected a duration from 0s to 8760h");
 }
 
 TEST(Problems, Listeners) {
-  expect_each(
-      {{" §[]\n", "`listeners`: found an empty list, expected a list with at least one listener"},
-       {" §{}\n", "`listeners`: found an empty mapping, expected a list with at least one listener"},
-       {" [§x]\n", "`listeners`: found `x`, expected a mapping"},
-       {" [§{name: a}]\n",
-        "`address` is missing, expected where to listen, such as 0.0.0.0:8080, [::]:8080 or "
-        "unix:/run/x.sock"},
-       {" [{address: §8080}]\n",
-        "`address`: `8080` is not an address: expected 127.0.0.1:8080, [::1]:8080 or unix:/path"},
-       {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: §a, address: \"127.0.0.1:2\"}\n",
-        "duplicate listener name `a`: names are unique"},
-       {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: b, address: §\"127.0.0.1:1\"}\n",
-        "duplicate address `127.0.0.1:1`: listener `a` has it already"},
-       {" [{address: \"127.0.0.1:0\", limits: {headers: §0}}]\n",
-        "`headers`: found `0`, expected a whole number from 1 to 10000"},
-       {" [{address: \"127.0.0.1:0\", limits: {header_bytes: §1}}]\n",
-        "`header_bytes`: found `1`, expected a size from 256 to 16MiB"},
-       {" [{address: \"127.0.0.1:0\", limits: {body_bytes: §1MB}}]\n",
-        "`body_bytes`: found `1MB`, expected a size such as 512, 32KiB, 16MiB or 2GiB"},
-       {" [{address: \"127.0.0.1:0\", timeouts: {idle: §0s}}]\n",
-        "`idle`: found `0s`, expected a duration from 1ms to 8760h"}},
-      with_listeners);
+  expect_each({{" §[]\n", "`listeners`: found an empty list, expected a list with at least one listener"},
+               {" §{}\n", "`listeners`: found an empty mapping, expected a list with at least one listener"},
+               {" [§x]\n", "`listeners`: found `x`, expected a mapping"},
+               {" [§{name: a}]\n",
+                "`address` is missing, expected where to listen, such as 0.0.0.0:8080, [::]:8080 or "
+                "unix:/run/x.sock"},
+               {" [{address: §8080}]\n",
+                "`address`: `8080` is not an address: expected 127.0.0.1:8080, [::1]:8080 or unix:/path"},
+               {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: §a, address: \"127.0.0.1:2\"}\n",
+                "duplicate listener name `a`: names are unique"},
+               {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: b, address: §\"127.0.0.1:1\"}\n",
+                "duplicate address `127.0.0.1:1`: listener `a` has it already"},
+               {" [{address: \"127.0.0.1:0\", limits: {headers: §0}}]\n",
+                "`headers`: found `0`, expected a whole number from 1 to 10000"},
+               {" [{address: \"127.0.0.1:0\", limits: {header_bytes: §1}}]\n",
+                "`header_bytes`: found `1`, expected a size from 256 to 16MiB"},
+               {" [{address: \"127.0.0.1:0\", limits: {body_bytes: §1MB}}]\n",
+                "`body_bytes`: found `1MB`, expected a size such as 512, 32KiB, 16MiB or 2GiB"},
+               {" [{address: \"127.0.0.1:0\", timeouts: {idle: §0s}}]\n",
+                "`idle`: found `0s`, expected a duration from 1ms to 8760h"}},
+              with_listeners);
   EXPECT_THAT(problems(with_listeners(
                   "\n - {name: a, address: \"127.0.0.1:0\"}\n - {name: b, address: \"127.0.0.1:0\"}\n")),
               IsEmpty())
@@ -168,12 +168,11 @@ TEST(Problems, Servers) {
   const std::string plain = ": this release speaks plain HTTP/1.1 to upstreams; ";
   const std::string no_path = "`servers`: a server has no path and no query: requests keep their own; ";
   const std::string no_host = " is no host with an optional port from 1 to 65535";
-  expect_each(
-      {{"balance: round_robin", "`servers` is missing, expected a list with at least one server"},
-       {"servers: §[]", "`servers`: found an empty list, expected a list with at least one server"},
-       {"servers: §http://127.0.0.1",
-        "`servers`: found `http://127.0.0.1`, expected a list with at least one server"}},
-      with_upstream);
+  expect_each({{"balance: round_robin", "`servers` is missing, expected a list with at least one server"},
+               {"servers: §[]", "`servers`: found an empty list, expected a list with at least one server"},
+               {"servers: §http://127.0.0.1",
+                "`servers`: found `http://127.0.0.1`, expected a list with at least one server"}},
+              with_upstream);
   expect_each({{"\"https://h\"", "`servers`: `https`" + plain + expected},
                {"\"h2c://h\"", "`servers`: `h2c`" + plain + expected},
                {"127.0.0.1:9000", "`servers`: `127.0.0.1:9000` is no server; " + expected},
@@ -193,23 +192,25 @@ TEST(Problems, Servers) {
                {"{}", "`url` is missing, " + expected},
                {"[]", "`servers`: found an empty list, " + expected}},
               [](const std::string& server) { return with_upstream("servers: [§" + server + "]"); });
-  expect_problem(with_upstream("servers: [§\"http://nobody.invalid:1\"]"), StartsWith("`servers`: the host `nobody.invalid` can't be looked up: "));
+  expect_problem(with_upstream("servers: [§\"http://nobody.invalid:1\"]"),
+                 StartsWith("`servers`: the host `nobody.invalid` can't be looked up: "));
 }
 
 TEST(Problems, Upstreams) {
-  expect_each(
-      {{"max: §0", "`max`: found `0`, expected a whole number from 1 to 1000000"},
-       {"max: §-5", "`max`: found `-5`, expected a whole number from 1 to 1000000"},
-       {"max: 8, keepalive: §9", "`keepalive`: found 9, expected at most `max`, 8"},
-       {"queue: §-1", "`queue`: found `-1`, expected a whole number from 0 to 1000000"},
-       {"queue_timeout: §0s", "`queue_timeout`: found `0s`, expected a duration from 1ms to 8760h"}},
-      with_connections);
+  expect_each({{"max: §0", "`max`: found `0`, expected a whole number from 1 to 1000000"},
+               {"max: §-5", "`max`: found `-5`, expected a whole number from 1 to 1000000"},
+               {"max: 8, keepalive: §9", "`keepalive`: found 9, expected at most `max`, 8"},
+               {"queue: §-1", "`queue`: found `-1`, expected a whole number from 0 to 1000000"},
+               {"queue_timeout: §0s", "`queue_timeout`: found `0s`, expected a duration from 1ms to 8760h"}},
+              with_connections);
   EXPECT_THAT(problems(with_connections("max: 1, queue: 0")), IsEmpty());
-  expect_problem(with_upstream(servers + ", balance: §round_robbin"), 
-          "`balance`: found `round_robbin`, expected round_robin or least_requests; did you mean "
-          "`round_robin`?");
-  expect_problem(with_upstream(servers + ", host: §\"a b\""), "`host`: found `a b`, expected keep, server or a host");
-  expect_problem(with_upstream(servers + ", timeouts: {connect: §0}"), "`connect`: found `0`, expected a duration from 1ms to 8760h");
+  expect_problem(with_upstream(servers + ", balance: §round_robbin"),
+                 "`balance`: found `round_robbin`, expected round_robin or least_requests; did you mean "
+                 "`round_robin`?");
+  expect_problem(with_upstream(servers + ", host: §\"a b\""),
+                 "`host`: found `a b`, expected keep, server or a host");
+  expect_problem(with_upstream(servers + ", timeouts: {connect: §0}"),
+                 "`connect`: found `0`, expected a duration from 1ms to 8760h");
 }
 
 TEST(Problems, RoutesNameWhatExists) {
@@ -232,9 +233,12 @@ TEST(Problems, RoutesNameWhatExists) {
 }
 
 TEST(Problems, RouteNamesAreUnique) {
-  expect_problem(with_route("name: a, upstream: app") + "  - {name: §a, upstream: app}\n", "duplicate route name `a`, first given in line 5");
-  expect_problem(with_route("name: route-2, upstream: app") + "  - §{upstream: app}\n", "duplicate route name `route-2`, first given in line 5");
-  expect_problem("upstreams: {a: {" + servers + "}}\nlisteners: [{address: \"127.0.0.1:0\"}]\nroutes: §[]\n", "`routes`: found an empty list, expected a list with at least one route");
+  expect_problem(with_route("name: a, upstream: app") + "  - {name: §a, upstream: app}\n",
+                 "duplicate route name `a`, first given in line 5");
+  expect_problem(with_route("name: route-2, upstream: app") + "  - §{upstream: app}\n",
+                 "duplicate route name `route-2`, first given in line 5");
+  expect_problem("upstreams: {a: {" + servers + "}}\nlisteners: [{address: \"127.0.0.1:0\"}]\nroutes: §[]\n",
+                 "`routes`: found an empty list, expected a list with at least one route");
 }
 
 TEST(Problems, Matches) {
@@ -270,16 +274,13 @@ TEST(Problems, Headers) {
        {"set_header: {§Host: x}", "`Host` can't be changed here: set `host` of the upstream"},
        {"set_header: {§\"a b\": x}", "`a b` is no valid header name"},
        {"set_header: {X-A: 1, §x-a: 2}", "duplicate header `x-a`: header names compare without case"},
-       {"set_header: {X-A: §\"a\\r\\nb\"}",
-        "a header's value can't have line breaks or control characters"},
-       {"set_header: {X-A: §\"a\\0b\"}",
-        "a header's value can't have line breaks or control characters"},
+       {"set_header: {X-A: §\"a\\r\\nb\"}", "a header's value can't have line breaks or control characters"},
+       {"set_header: {X-A: §\"a\\0b\"}", "a header's value can't have line breaks or control characters"},
        {"set_header: {X-A: §\"{route|\\n}\"}",
         "a header's value can't have line breaks or control characters"},
        {"set_header: {X-A: §[1]}", "`X-A`: found a list, expected a text"},
        {"set_header: §[a]", "`set_header`: found a list, expected a mapping of header names to values"},
-       {"set_header: {X-A: \"id §{rquest.id}\"}",
-        "unknown variable {rquest.id}: did you mean {request.id}?"},
+       {"set_header: {X-A: \"id §{rquest.id}\"}", "unknown variable {rquest.id}: did you mean {request.id}?"},
        {"set_header: {X-A: \"{route} §{response.status}\"}",
         "{response.status} is not known here, before the response has come"},
        {"set_header: {X-A: \"§{response.header.x}\"}",
@@ -293,14 +294,15 @@ TEST(Problems, Headers) {
   const auto response = [](const std::string& text) {
     return with_route("upstream: app, response: {" + text + "}");
   };
-  expect_each({{"set_header: {X-A: \"§{outcome}\"}",
-                "{outcome} is not known here, before the exchange has ended"},
-               {"set_header: {§Upgrade: x}", "`Upgrade`" + connection}},
-              response);
+  expect_each(
+      {{"set_header: {X-A: \"§{outcome}\"}", "{outcome} is not known here, before the exchange has ended"},
+       {"set_header: {§Upgrade: x}", "`Upgrade`" + connection}},
+      response);
   EXPECT_THAT(problems(response("set_header: {X-A: \"{response.status} {response.header.x|-}\"}")),
               IsEmpty());
   expect_problem(
-          with_route("upstream: app, match: {path: \"/{id}\"}, request: {set_header: {A: \"§{path.idd}\"}}"), "{path.idd} is not captured by this route's path `/{id}`; did you mean `id`?");
+      with_route("upstream: app, match: {path: \"/{id}\"}, request: {set_header: {A: \"§{path.idd}\"}}"),
+      "{path.idd} is not captured by this route's path `/{id}`; did you mean `id`?");
 }
 
 TEST(Problems, DisconnectPolicies) {
@@ -308,8 +310,7 @@ TEST(Problems, DisconnectPolicies) {
       {{"upstream: §abrt", "`upstream`: found `abrt`, expected abort or finish; did you mean `abort`?"},
        {"half_close: §close", "`half_close`: found `close`, expected probe, abort or wait"},
        {"grace: §-1s", "`grace`: found `-1s`, expected a duration such as 250ms, 30s, 15m or 1h"},
-       {"cleanup: §[notify]",
-        "`cleanup`: found a list, expected the name of a cleanup, none, or a cleanup"}},
+       {"cleanup: §[notify]", "`cleanup`: found a list, expected the name of a cleanup, none, or a cleanup"}},
       [](const std::string& text) { return with_route("upstream: app, on_disconnect: {" + text + "}"); });
 }
 
@@ -318,16 +319,16 @@ TEST(Problems, CleanupsAreCalledForOutcomes) {
       "client_gone, client_timeout, upstream_unreachable, upstream_timeout, upstream_reset, "
       "upstream_invalid, rejected, "
       "deadline, shutdown or crashed";
-  expect_each(
-      {{"[client_gone, §completed]",
-        "`cleanup_on`: `completed` calls for no cleanup: nothing was cut short; expected " + names},
-       {"§client_gon",
-        "`cleanup_on`: found `client_gon`, expected " + names + "; did you mean `client_gone`?"},
-       {"§[]", "`cleanup_on`: found an empty list, expected a list of outcomes"}},
-      [](const std::string& text) {
-        return with_route("upstream: app, on_disconnect: {cleanup: notify}, cleanup_on: " + text);
-      });
-  expect_problem(with_route("upstream: app, §cleanup_on: deadline"), "`cleanup_on` without a cleanup to call: name it as `cleanup` in `on_disconnect`");
+  expect_each({{"[client_gone, §completed]",
+                "`cleanup_on`: `completed` calls for no cleanup: nothing was cut short; expected " + names},
+               {"§client_gon",
+                "`cleanup_on`: found `client_gon`, expected " + names + "; did you mean `client_gone`?"},
+               {"§[]", "`cleanup_on`: found an empty list, expected a list of outcomes"}},
+              [](const std::string& text) {
+                return with_route("upstream: app, on_disconnect: {cleanup: notify}, cleanup_on: " + text);
+              });
+  expect_problem(with_route("upstream: app, §cleanup_on: deadline"),
+                 "`cleanup_on` without a cleanup to call: name it as `cleanup` in `on_disconnect`");
 }
 
 }  // namespace
