@@ -17,6 +17,7 @@ std::string with_cleanup(const std::string& members) {
          members + "}\n";
 }
 
+// The § marks where a problem of the URL is said to be.
 std::string with_url(const std::string& url) {
   return with_cleanup("url: §\"" + url + "\"");
 }
@@ -37,56 +38,52 @@ TEST(Cleanups, UrlsGoWhereTheFileSays) {
   const std::string steered = "`url`: scheme, host and port have to be written out";
   for (const std::string url :
        {"{request.header.x}", "{request.header.x}://h/", "/relative", "h/x", "ftp://h/"}) {
-    EXPECT_THAT(problems(with_url(url)), ElementsAre(steered + "; " + std::string(example))) << url;
+    expect_problem(with_url(url), steered + "; " + std::string(example));
   }
   for (const std::string url : {"http://{request.host}/", "http://h{request.path}", "http://h:{client.port}/",
                                 "http://h:80{request.path|raw}"}) {
-    EXPECT_THAT(problems(with_url(url)), ElementsAre(StartsWith(steered))) << url;
+    expect_problem(with_url(url), StartsWith(steered));
   }
   for (const std::string url :
        {"http://h/{request.path}", "http://h?{request.query}", "HTTP://[::1]:80/{route}", "http://h"}) {
-    EXPECT_THAT(problems(with_url(url)), IsEmpty()) << url;
+    EXPECT_THAT(problems(with_cleanup("url: \"" + url + "\"")), IsEmpty()) << url;
   }
 }
 
 TEST(Cleanups, UrlsArePlainAndFitForARequest) {
-  EXPECT_THAT(problems(with_url("https://h/")),
-              ElementsAre("`url`: this release calls cleanups by plain http; " + std::string(example)));
+  expect_problem(with_url("https://h/"),
+                 "`url`: this release calls cleanups by plain http; " + std::string(example));
   EXPECT_THAT(problems(with_cleanup("method: POST")),
-              ElementsAre("`url` is missing, " + std::string(example)));
-  EXPECT_THAT(problems(with_url("http://u:p@h/")),
-              ElementsAre("`url`: a URL here has no user and no password"));
-  EXPECT_THAT(problems(with_url("http://h:99999/")),
-              ElementsAre("`url`: `h:99999` is no host with an optional port from 1 to 65535"));
+              ElementsAre("5:6: `url` is missing, " + std::string(example)));
+  expect_problem(with_url("http://u:p@h/"), "`url`: a URL here has no user and no password");
+  expect_problem(with_url("http://h:99999/"),
+                 "`url`: `h:99999` is no host with an optional port from 1 to 65535");
   for (const std::string url :
        {"http://h/a b", "http://h/#f", "http://h/{route}\\r\\nX: y", "http://h/\xc3\xa9"}) {
-    EXPECT_THAT(problems(with_url(url)), ElementsAre(StartsWith("`url`: a blank, a # or another character")))
-        << url;
+    expect_problem(with_url(url), StartsWith("`url`: a blank, a # or another character"));
   }
-  EXPECT_THAT(problems(with_url("http://h/../{route}")),
-              ElementsAre(StartsWith("`url`: a URL with dot segments")));
+  expect_problem(with_url("http://h/../{route}"), StartsWith("`url`: a URL with dot segments"));
 }
 
 TEST(Cleanups, TemplateProblemsHaveTheirColumn) {
-  EXPECT_THAT(problems(with_url("http://h/jobs/{request.idd}")),
-              ElementsAre("unknown variable {request.idd}: did you mean {request.id}?"));
-  EXPECT_THAT(problems(with_members("headers: {X-A: a{rout}}")), ElementsAre(StartsWith("not YAML")));
-  EXPECT_THAT(problems(with_members("headers: {X-A: 'a{rout}'}")),
-              ElementsAre("unknown variable {rout}: did you mean {route}?"));
-  EXPECT_THAT(problems(with_members("headers: {X-A: \"\\t{rout}\"}")),
-              ElementsAre("unknown variable {rout}: did you mean {route}?"))
-      << "behind an escape, the start of the text";
+  expect_problem(with_cleanup("url: \"http://h/jobs/§{request.idd}\""),
+                 "unknown variable {request.idd}: did you mean {request.id}?");
+  expect_problem(with_members("headers: {X-A: 'a§{rout}'}"),
+                 "unknown variable {rout}: did you mean {route}?");
+  // Behind an escape, the start of the text.
+  expect_problem(with_members("headers: {X-A: §\"\\t{rout}\"}"),
+                 "unknown variable {rout}: did you mean {route}?");
 }
 
 TEST(Cleanups, PlainScalarsHaveTheirColumnToo) {
-  EXPECT_THAT(problems(with("log:\n  level: info\n") + "x: 1\n"), ElementsAre(StartsWith("unknown key `x`")));
-  EXPECT_THAT(problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
-                       "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
-                       "routes: [{upstream: app}]\n"
-                       "cleanups:\n"
-                       "  c:\n"
-                       "    url: http://h/{rout}\n"),
-              ElementsAre("unknown variable {rout}: did you mean {route}?"));
+  expect_problem(
+      "listeners: [{address: \"127.0.0.1:0\"}]\n"
+      "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
+      "routes: [{upstream: app}]\n"
+      "cleanups:\n"
+      "  c:\n"
+      "    url: http://h/§{rout}\n",
+      "unknown variable {rout}: did you mean {route}?");
 }
 
 TEST(Cleanups, BodiesDependOnTheMethod) {
@@ -100,10 +97,9 @@ TEST(Cleanups, BodiesDependOnTheMethod) {
   EXPECT_EQ(cleanup("method: DELETE, body: cloudevent")->body_kind, Cleanup::Body::cloudevent);
   EXPECT_EQ(cleanup("body: none")->body_kind, Cleanup::Body::none);
   EXPECT_EQ(cleanup("body: nothing")->body_kind, Cleanup::Body::template_text);
-  EXPECT_THAT(
-      problems(with_members("method: delete")),
-      ElementsAre("`method`: found `delete`, expected a method such as GET, POST or DELETE; did you mean "
-                  "`DELETE`?"));
+  expect_problem(
+      with_members("method: §delete"),
+      "`method`: found `delete`, expected a method such as GET, POST or DELETE; did you mean `DELETE`?");
 }
 
 TEST(Cleanups, BodiesAreEscapedForWhatTheyAre) {
@@ -121,58 +117,61 @@ TEST(Cleanups, BodiesAreEscapedForWhatTheyAre) {
 }
 
 TEST(Cleanups, InJsonVariablesStandInStrings) {
-  EXPECT_THAT(problems(with_members(R"(body: '{"a": "\"{route}", "id": {request.id}}')")),
-              ElementsAre("{request.id} stands outside of a JSON string: write \"{request.id}\", or "
-                          "{request.id|raw} if "
-                          "its value is JSON"));
+  expect_problem(
+      with_members(R"(body: '{"a": "\"{route}", "id": §{request.id}}')"),
+      "{request.id} stands outside of a JSON string: write \"{request.id}\", or {request.id|raw} if "
+      "its value is JSON");
   EXPECT_THAT(problems(with_members(R"(body: '{"id": {request.header.x|raw}, "p": {client.port}}')")),
               IsEmpty());
 }
 
 TEST(Cleanups, HeadersOfTheDeliveryAreItsOwn) {
-  EXPECT_THAT(problems(with_members("headers: {Webhook-Id: x}")),
-              ElementsAre("`Webhook-Id` is written by hangup for each delivery"));
-  EXPECT_THAT(problems(with_members("headers: {Host: x}")),
-              ElementsAre("`Host` can't be changed: it is the one of the cleanup's url"));
+  expect_problem(with_members("headers: {§Webhook-Id: x}"),
+                 "`Webhook-Id` is written by hangup for each delivery");
+  expect_problem(with_members("headers: {§Host: x}"),
+                 "`Host` can't be changed: it is the one of the cleanup's url");
   EXPECT_THAT(problems(with_members("headers: {X-Why: \"{outcome} {phase} {response.status|-}\"}")),
               IsEmpty());
 }
 
 TEST(Cleanups, RetriesMakeSense) {
-  EXPECT_THAT(problems(with_members("retry: {max_attempts: 0}")),
-              ElementsAre("`max_attempts`: found `0`, expected a whole number from 1 to 1000"));
-  EXPECT_THAT(problems(with_members("retry: {backoff: {base: 2s, max: 1s}}")),
-              ElementsAre("`base`, 2s, is longer than `max`, 1s"));
-  EXPECT_THAT(problems(with_members("retry: {backoff: {max: 100ms}}")),
-              ElementsAre("`base`, 200ms, is longer than `max`, 100ms"));
-  EXPECT_THAT(problems(with_members("timeout: 0s")),
-              ElementsAre("`timeout`: found `0s`, expected a duration from 1ms to 8760h"));
+  expect_problem(with_members("retry: {max_attempts: §0}"),
+                 "`max_attempts`: found `0`, expected a whole number from 1 to 1000");
+  expect_problem(with_members("retry: {backoff: {base: §2s, max: 1s}}"),
+                 "`base`, 2s, is longer than `max`, 1s");
+  expect_problem(with_members("retry: {backoff: {max: §100ms}}"),
+                 "`base`, 200ms, is longer than `max`, 100ms");
+  expect_problem(with_members("timeout: §0s"),
+                 "`timeout`: found `0s`, expected a duration from 1ms to 8760h");
 }
 
 TEST(Cleanups, NoneIsNoName) {
-  EXPECT_THAT(problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
-                       "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
-                       "routes: [{upstream: app}]\n"
-                       "cleanups: {none: {url: \"http://h/\"}}\n"),
-              ElementsAre("`none` is no name for a cleanup: in a route it means that there is none"));
+  expect_problem(
+      "listeners: [{address: \"127.0.0.1:0\"}]\n"
+      "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
+      "routes: [{upstream: app}]\n"
+      "cleanups: {§none: {url: \"http://h/\"}}\n",
+      "`none` is no name for a cleanup: in a route it means that there is none");
 }
 
 TEST(Cleanups, AnInlineOneKnowsItsRoutesCaptures) {
-  EXPECT_THAT(problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
-                       "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
-                       "routes:\n"
-                       "  - match: {path: \"/{id}\"}\n"
-                       "    upstream: app\n"
-                       "    on_disconnect: {cleanup: {url: \"http://h/{path.di}\"}}\n"),
-              ElementsAre("{path.di} is not captured by this route's path `/{id}`; did you mean `id`?"));
+  expect_problem(
+      "listeners: [{address: \"127.0.0.1:0\"}]\n"
+      "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
+      "routes:\n"
+      "  - match: {path: \"/{id}\"}\n"
+      "    upstream: app\n"
+      "    on_disconnect: {cleanup: {url: \"http://h/§{path.di}\"}}\n",
+      "{path.di} is not captured by this route's path `/{id}`");
 }
 
 TEST(Cleanups, ASharedOneMayHaveADefaultForACapture) {
-  EXPECT_THAT(problems("listeners: [{address: \"127.0.0.1:0\"}]\n"
-                       "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
-                       "routes: [{upstream: app, on_disconnect: {cleanup: c}}]\n"
-                       "cleanups: {c: {url: \"http://h/{path.id|all}\", headers: {A: \"{path.x}\"}}}\n"),
-              ElementsAre("cleanup `c` needs {path.x}, which this route's path `/*` does not capture"));
+  expect_problem(
+      "listeners: [{address: \"127.0.0.1:0\"}]\n"
+      "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
+      "routes: [{upstream: app, on_disconnect: {cleanup: §c}}]\n"
+      "cleanups: {c: {url: \"http://h/{path.id|all}\", headers: {A: \"{path.x}\"}}}\n",
+      "cleanup `c` needs {path.x}, which this route's path `/*` does not capture");
 }
 
 }  // namespace

@@ -168,8 +168,11 @@ TEST(Problems, Servers) {
   const std::string plain = ": this release speaks plain HTTP/1.1 to upstreams; ";
   const std::string no_path = "`servers`: a server has no path and no query: requests keep their own; ";
   const std::string no_host = " is no host with an optional port from 1 to 65535";
-  expect_each({{"balance: round_robin", "`servers` is missing, expected a list with at least one server"},
-               {"servers: §[]", "`servers`: found an empty list, expected a list with at least one server"},
+  expect_problem(
+      "listeners: [{address: \"127.0.0.1:0\"}]\nroutes: [{upstream: app}]\n"
+      "upstreams: {app: §{balance: round_robin}}\n",
+      "`servers` is missing, expected a list with at least one server");
+  expect_each({{"servers: §[]", "`servers`: found an empty list, expected a list with at least one server"},
                {"servers: §http://127.0.0.1",
                 "`servers`: found `http://127.0.0.1`, expected a list with at least one server"}},
               with_upstream);
@@ -214,11 +217,15 @@ TEST(Problems, Upstreams) {
 }
 
 TEST(Problems, RoutesNameWhatExists) {
+  expect_problem(
+      "listeners: [{address: \"127.0.0.1:0\"}]\n"
+      "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
+      "routes: [§{name: x}]\n",
+      "`upstream` is missing, expected one of upstreams: app");
   const std::string missing = "which this route's path `/*` does not capture";
   expect_each(
       {{"upstream: §report",
         "`upstream`: found `report`, expected one of upstreams: app, reports; did you mean `reports`?"},
-       {"name: x", "`upstream` is missing, expected one of upstreams: app, reports"},
        {"upstream: app, on_disconnect: {cleanup: §stop-reports}",
         "`cleanup`: found `stop-reports`, expected one of cleanups: notify, stop-report; none, or a "
         "mapping with a "
@@ -256,8 +263,7 @@ TEST(Problems, Matches) {
         "`methods`: found `get`, expected a method such as GET, POST or DELETE; did you mean `GET`?"},
        {"methods: [GET, §GET]", "`methods`: `GET` twice"},
        {"methods: §[]", "`methods`: found an empty list, expected a list of methods"},
-       {"methods: §\"A B\"",
-        "`methods`: found `A B`, expected a method such as GET, POST or DELETE; did you mean `GET`?"}},
+       {"methods: §\"A B\"", "`methods`: found `A B`, expected a method such as GET, POST or DELETE"}},
       [](const std::string& text) { return with_route("upstream: app, match: {" + text + "}"); });
   EXPECT_THAT(problems(with_route("upstream: app, match: {methods: PURGE, host: \"[::1]\"}")), IsEmpty());
 }
