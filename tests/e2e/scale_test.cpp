@@ -48,9 +48,9 @@ TEST_F(Scale, AThousandDisconnectsAtOnceAreAThousandAbortsAndCleanupsAndNothingI
   Yaml yaml;
   yaml.upstream = "connections: {max: 2000, keepalive: 0}";
   start(yaml);
-  EXPECT_EQ(connect().exchange(get("/warm-up")).status, 200);
-  eventually("an idle hangup", [&] { return upstream.open_connections() == 0; });
   const std::size_t idle_descriptors = hangup->descriptors();
+  EXPECT_EQ(connect().exchange(get("/warm-up")).status, 200);
+  eventually("an idle hangup", [&] { return hangup->descriptors() <= idle_descriptors; });
   const std::uint64_t idle_memory = hangup->resident_bytes();
 
   std::deque<Client> clients;
@@ -104,8 +104,6 @@ TEST_F(Scale, ChurnLeavesNoDescriptors) {
   Yaml yaml;
   yaml.upstream = "connections: {keepalive: 0}";
   start(yaml);
-  EXPECT_EQ(connect().exchange(get("/warm-up")).status, 200);
-  eventually("an idle hangup", [&] { return upstream.open_connections() == 0; });
   const std::size_t idle = hangup->descriptors();
   for (int i = 0; i < 300; ++i) {
     Client client = connect();
