@@ -23,7 +23,7 @@ std::vector<std::string_view> split_lines(std::string_view text) {
 }
 
 auto order(const Problem& problem) {
-  return std::tie(problem.position.line, problem.position.column);
+  return std::tie(problem.position.line, problem.position.column, problem.message);
 }
 
 }  // namespace
@@ -97,11 +97,9 @@ Position Reader::within(const Node& node, std::size_t offset) const {
 }
 
 std::vector<Problem> Reader::take_problems() {
-  std::ranges::stable_sort(problems_, {}, order);
+  std::ranges::sort(problems_, {}, order);
   // What an alias stands for is checked at each use.
-  const auto repeats = std::ranges::unique(problems_, [](const Problem& a, const Problem& b) {
-    return order(a) == order(b) && a.message == b.message;
-  });
+  const auto repeats = std::ranges::unique(problems_, {}, order);
   problems_.erase(repeats.begin(), repeats.end());
   if (problems_.size() > max_problems) {
     const std::size_t rest = problems_.size() - max_problems;

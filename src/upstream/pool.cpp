@@ -34,12 +34,14 @@ std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, std::stri
 Pool::Found Pool::choose(const PooledRequest& request, Choice& choice) {
   const std::size_t count = idle_.size();
   ++turn_;
-  for (std::size_t i = 0; i < count; ++i) order_[i] = (turn_ + i) % count;
-  if (count > 1 && config().balance == config::Balance::least_requests) {
-    std::ranges::stable_sort(order_, {}, [this](std::size_t server) { return shared_->requests(server); });
+  const bool by_requests = config().balance == config::Balance::least_requests;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t server = (turn_ + i) % count;
+    order_[i] = {by_requests ? shared_->requests(server) : 0, i, server};
   }
+  if (by_requests) std::ranges::sort(order_);
   bool any_left = false;
-  for (const std::size_t server : order_) {
+  for (const auto& [requests, turn, server] : order_) {
     if (request.tried(server)) continue;
     any_left = true;
     Http1Connection* idle = request.fresh() || idle_[server].empty() ? nullptr : idle_[server].front().get();

@@ -4,6 +4,7 @@
 #include "upstream/http1_connection.h"
 #include "upstream/shared_upstream.h"
 
+#include <compare>
 #include <list>
 #include <memory>
 #include <string>
@@ -57,8 +58,14 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   std::vector<Connections> idle_;  // a list a server, the one used last in front
   Connections busy_;
   std::list<PooledRequest*> queue_;
-  std::size_t turn_ = 0;            // of round_robin
-  std::vector<std::size_t> order_;  // in which choose() tries the servers
+  std::size_t turn_ = 0;  // of round_robin
+  // The servers as choose() tries them. Other workers change the counts of requests: each is read once, so
+  // that the order is one.
+  struct Candidate {
+    std::size_t requests, turn, server;
+    auto operator<=>(const Candidate&) const = default;
+  };
+  std::vector<Candidate> order_;
   std::unique_ptr<Timer> idle_timer_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();  // for wake-ups that arrive too late
 };

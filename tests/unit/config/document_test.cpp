@@ -68,7 +68,7 @@ TEST(Document, LineEndsMayBeCrLf) {
 
 TEST(Document, NestingIsBounded) {
   const std::string too_deep = "nested more than 32 levels deep";
-  for (const std::size_t depth : {33, 1000, 100'000, 2'000'000}) {
+  for (const std::size_t depth : {33U, 1000U, 100'000U, 2'000'000U}) {
     EXPECT_THAT(problems(std::string(depth, '[')), ElementsAre(HasSubstr(too_deep))) << depth;
     EXPECT_THAT(problems("a: " + std::string(depth, '{')), ElementsAre(HasSubstr(too_deep))) << depth;
     std::string blocks;
