@@ -3,17 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include <hangup/base/text.h>
 #include <hangup/config/path.h>
 
 namespace hangup::config {
 namespace {
 
 constexpr char hex_upper[] = "0123456789ABCDEF";
-
-constexpr bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_' || c == '~';
-}
 
 constexpr int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';

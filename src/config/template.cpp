@@ -41,10 +41,6 @@ constexpr bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-constexpr bool is_unreserved(char c) {
-  return is_letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '~' || c == '-';
-}
-
 constexpr bool is_token_char(char c) {
   return is_letter(c) || (c >= '0' && c <= '9') || std::string_view("!#$%&'*+-.^_`|~").contains(c);
 }

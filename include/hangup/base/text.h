@@ -9,6 +9,12 @@ namespace hangup {
 // ASCII case-insensitive, as field names and most tokens of HTTP compare (RFC 9110 section 5.1).
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 
+// What a URI never needs to encode (RFC 3986 section 2.3).
+constexpr bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
 // Appends `value` with everything but RFC 3986 unreserved characters percent-encoded.
 void append_percent_encoded(std::string& out, std::string_view value);
 

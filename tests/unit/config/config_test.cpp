@@ -36,10 +36,10 @@ TEST(Config, TheCompleteExampleLoads) {
 }
 
 TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
-  const auto example = load(source_file("conf/hangup.yaml"));
-  ASSERT_TRUE(example);
+  const auto file = load(source_file("conf/hangup.yaml"));
+  ASSERT_TRUE(file);
   const auto small = valid(with(""));
-  const Listener& shown = (*example)->listeners.front();
+  const Listener& shown = (*file)->listeners.front();
   const Listener& usual = small->listeners.front();
   EXPECT_EQ(shown.head.head_bytes, usual.head.head_bytes);
   EXPECT_EQ(shown.head.fields, usual.head.fields);
@@ -48,7 +48,7 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown.timeouts.header, usual.timeouts.header);
   EXPECT_EQ(shown.timeouts.body_idle, usual.timeouts.body_idle);
   EXPECT_EQ(shown.timeouts.write_idle, usual.timeouts.write_idle);
-  const Upstream& shown_upstream = *(*example)->upstreams.front();
+  const Upstream& shown_upstream = *(*file)->upstreams.front();
   const Upstream& usual_upstream = *small->upstreams.front();
   EXPECT_EQ(shown_upstream.connections.max, usual_upstream.connections.max);
   EXPECT_EQ(shown_upstream.connections.keepalive, usual_upstream.connections.keepalive);
@@ -60,15 +60,15 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown_upstream.timeouts.idle, usual_upstream.timeouts.idle);
   EXPECT_EQ(shown_upstream.timeouts.total, usual_upstream.timeouts.total);
   EXPECT_EQ(shown_upstream.host_policy, usual_upstream.host_policy);
-  const Cleanup& shown_cleanup = *(*example)->cleanups.front();
+  const Cleanup& shown_cleanup = *(*file)->cleanups.front();
   const Cleanup& usual_cleanup = *small->cleanups.front();
   EXPECT_EQ(shown_cleanup.timeout, usual_cleanup.timeout);
   EXPECT_EQ(shown_cleanup.retry.max_attempts, usual_cleanup.retry.max_attempts);
   EXPECT_EQ(shown_cleanup.retry.backoff_base, usual_cleanup.retry.backoff_base);
   EXPECT_EQ(shown_cleanup.retry.backoff_max, usual_cleanup.retry.backoff_max);
-  EXPECT_EQ((*example)->workers, small->workers);
-  EXPECT_EQ((*example)->drain, small->drain);
-  EXPECT_EQ((*example)->log.level, small->log.level);
+  EXPECT_EQ((*file)->workers, small->workers);
+  EXPECT_EQ((*file)->drain, small->drain);
+  EXPECT_EQ((*file)->log.level, small->log.level);
 }
 
 TEST(Config, DefaultsAreFilledIn) {

@@ -13,7 +13,7 @@ std::string normalised(std::string_view path) {
   return std::string(normalised_path(path, scratch));
 }
 
-std::string fault(std::string_view text) {
+std::string pattern_fault(std::string_view text) {
   const auto pattern = compile_path_pattern(text);
   return pattern ? "none" : std::to_string(pattern.error().offset) + ": " + pattern.error().message;
 }
@@ -67,19 +67,20 @@ TEST(PathPattern, HasLiteralsCapturesAndAPrefix) {
 }
 
 TEST(PathPattern, TellsWhereItIsWrong) {
-  EXPECT_EQ(fault("reports"), "0: `reports`: a path starts with /");
-  EXPECT_EQ(fault(""), "0: ``: a path starts with /");
-  EXPECT_EQ(fault("/a/{id}x"),
+  EXPECT_EQ(pattern_fault("reports"), "0: `reports`: a path starts with /");
+  EXPECT_EQ(pattern_fault(""), "0: ``: a path starts with /");
+  EXPECT_EQ(pattern_fault("/a/{id}x"),
             "3: `{id}x`: {name} stands for a whole segment, and * only for the rest at the end, /*");
-  EXPECT_EQ(fault("/a/*/b"),
+  EXPECT_EQ(pattern_fault("/a/*/b"),
             "3: `*`: {name} stands for a whole segment, and * only for the rest at the end, /*");
-  EXPECT_EQ(fault("/a*"),
+  EXPECT_EQ(pattern_fault("/a*"),
             "1: `a*`: {name} stands for a whole segment, and * only for the rest at the end, /*");
-  EXPECT_EQ(fault("/{}"), "1: `{}`: a capture is named with letters, digits, _ and -, as in {id}");
-  EXPECT_EQ(fault("/{a b}"), "1: `{a b}`: a capture is named with letters, digits, _ and -, as in {id}");
-  EXPECT_EQ(fault("/{id}/{id}"), "6: `{id}` is captured twice in this path");
-  EXPECT_EQ(fault("/a?b=c"), "2: `a?b=c`: a path has no query and no fragment");
-  EXPECT_EQ(fault("/a/%2e./b"), "3: `%2e.`: dot segments are removed before a path is compared");
+  EXPECT_EQ(pattern_fault("/{}"), "1: `{}`: a capture is named with letters, digits, _ and -, as in {id}");
+  EXPECT_EQ(pattern_fault("/{a b}"),
+            "1: `{a b}`: a capture is named with letters, digits, _ and -, as in {id}");
+  EXPECT_EQ(pattern_fault("/{id}/{id}"), "6: `{id}` is captured twice in this path");
+  EXPECT_EQ(pattern_fault("/a?b=c"), "2: `a?b=c`: a path has no query and no fragment");
+  EXPECT_EQ(pattern_fault("/a/%2e./b"), "3: `%2e.`: dot segments are removed before a path is compared");
 }
 
 }  // namespace

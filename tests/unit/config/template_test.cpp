@@ -27,7 +27,7 @@ std::string rendered(std::string_view text, Place place, const Values& values = 
 }
 
 // "offset: message" of the error.
-std::string fault(std::string_view text) {
+std::string template_fault(std::string_view text) {
   const auto result = Template::parse(text);
   return result ? "none" : std::to_string(result.error().offset) + ": " + result.error().message;
 }
@@ -106,20 +106,23 @@ TEST(Template, RawIsNotTheDefault) {
 }
 
 TEST(Template, AnUnknownVariableNamesTheNearest) {
-  EXPECT_EQ(fault("/jobs/{request.idd}"), "6: unknown variable {request.idd}: did you mean {request.id}?");
-  EXPECT_EQ(fault("{outcom}"), "0: unknown variable {outcom}: did you mean {outcome}?");
-  EXPECT_EQ(fault("{request.headers.x-a}"),
+  EXPECT_EQ(template_fault("/jobs/{request.idd}"),
+            "6: unknown variable {request.idd}: did you mean {request.id}?");
+  EXPECT_EQ(template_fault("{outcom}"), "0: unknown variable {outcom}: did you mean {outcome}?");
+  EXPECT_EQ(template_fault("{request.headers.x-a}"),
             "0: unknown variable {request.headers.x-a}: did you mean {request.header.x-a}?");
-  EXPECT_EQ(fault("{pth.id}"), "0: unknown variable {pth.id}: did you mean {path.id}?");
-  EXPECT_EQ(fault("a{nonsense}"), "1: unknown variable {nonsense}; a plain { before a letter is written {{");
-  EXPECT_EQ(fault("{response.json.id}"),
+  EXPECT_EQ(template_fault("{pth.id}"), "0: unknown variable {pth.id}: did you mean {path.id}?");
+  EXPECT_EQ(template_fault("a{nonsense}"),
+            "1: unknown variable {nonsense}; a plain { before a letter is written {{");
+  EXPECT_EQ(template_fault("{response.json.id}"),
             "0: unknown variable {response.json.id}: fields of JSON bodies are not in this release");
 }
 
 TEST(Template, AVariableMustBeWhole) {
-  EXPECT_EQ(fault("ab{route"), "2: a variable without its }; a plain { before a letter is written {{");
-  EXPECT_EQ(fault("{path.}"), "0: {path.} lacks the name of what is meant");
-  EXPECT_EQ(fault("{request.header.x y}"), "0: {request.header.x y} names no valid header");
+  EXPECT_EQ(template_fault("ab{route"),
+            "2: a variable without its }; a plain { before a letter is written {{");
+  EXPECT_EQ(template_fault("{path.}"), "0: {path.} lacks the name of what is meant");
+  EXPECT_EQ(template_fault("{request.header.x y}"), "0: {request.header.x y} names no valid header");
 }
 
 TEST(Template, AUrlGetsValuesPercentEncoded) {
