@@ -35,9 +35,13 @@ class MemoryOutbox::Impl {
     ledger_.lost(dispatcher_.pending());
   }
 
-  void add(Delivery delivery) {
-    if (!ledger_.admit(delivery, capacity_)) return;
-    loop_.post([this, delivery = std::move(delivery)]() mutable { dispatcher_.add(std::move(delivery)); });
+  void add(std::vector<Delivery> deliveries) {
+    std::erase_if(deliveries,
+                  [this](const Delivery& delivery) { return !ledger_.admit(delivery, capacity_); });
+    if (deliveries.empty()) return;
+    loop_.post([this, deliveries = std::move(deliveries)]() mutable {
+      for (Delivery& delivery : deliveries) dispatcher_.add(std::move(delivery));
+    });
   }
 
   const Ledger& ledger() const { return ledger_; }
@@ -57,8 +61,8 @@ MemoryOutbox::MemoryOutbox(Options options, std::shared_ptr<spdlog::logger> acce
 
 MemoryOutbox::~MemoryOutbox() = default;
 
-void MemoryOutbox::add(Delivery delivery) {
-  impl_->add(std::move(delivery));
+void MemoryOutbox::add(std::vector<Delivery> deliveries) {
+  impl_->add(std::move(deliveries));
 }
 
 Counts MemoryOutbox::counts() const {

@@ -53,7 +53,7 @@ std::expected<Headers, std::string> render_headers(const config::Cleanup& cleanu
 
 }  // namespace
 
-std::expected<Delivery, std::string> render(const config::Cleanup& cleanup,
+std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* /*server*/,
                                             const config::VariableSource& source, std::string id,
                                             std::string request_id, WallTime now) {
   auto url = cleanup.url.render(source, config::Place::url);
@@ -83,12 +83,37 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup,
   return Delivery{.id = std::move(id),
                   .cleanup = cleanup.name,
                   .request_id = std::move(request_id),
+                  .turn = 0,
                   .method = cleanup.method,
                   .url = std::move(*url),
+                  .socket = {},
                   .headers = std::move(*headers),
                   .body = std::move(body),
                   .timeout = cleanup.timeout,
-                  .retry = cleanup.retry};
+                  .retry = cleanup.retry,
+                  .ok_status = cleanup.ok_status,
+                  .created = now,
+                  .delay = cleanup.delay,
+                  .expire_after = cleanup.expire_after,
+                  .is_signed = !cleanup.signing_keys.empty()};
+}
+
+Owed render_all(const config::Route& route, const config::Server* server,
+                const config::VariableSource& source, std::string_view request_id,
+                const std::function<std::string()>& new_id, WallTime now) {
+  Owed owed;
+  unsigned turn = 0;
+  for (const auto& cleanup : route.on_disconnect.cleanups) {
+    auto delivery = render(*cleanup, server, source, new_id(), std::string(request_id), now);
+    if (!delivery) {
+      if (!owed.skipped.empty()) owed.skipped += "; ";
+      owed.skipped += delivery.error();
+      continue;
+    }
+    delivery->turn = turn++;
+    owed.deliveries.push_back(std::move(*delivery));
+  }
+  return owed;
 }
 
 }  // namespace hangup::cleanup

@@ -121,9 +121,10 @@ void read_on_disconnect(Section& section, const ByName<Cleanup>& cleanups, Route
   const Node* cleanup = section.optional("cleanup");
   if (cleanup == nullptr) return;
   Reader& reader = section.reader();
-  policy.cleanup = cleanup->kind == Node::Kind::mapping
-                       ? read_cleanup(reader, *cleanup, route.name, &route.match.path)
-                       : find_cleanup(reader, *cleanup, cleanups, route);
+  auto called = cleanup->kind == Node::Kind::mapping
+                    ? read_cleanup(reader, *cleanup, route.name, &route.match.path)
+                    : find_cleanup(reader, *cleanup, cleanups, route);
+  if (called) policy.cleanups.push_back(std::move(called));
 }
 
 void read_cleanup_on(Section& section, OutcomeSet& outcomes) {

@@ -12,6 +12,7 @@ bool is_known_at(Variable variable, Moment moment) {
       return moment == Moment::after_the_end;
     case Variable::response_status:
     case Variable::response_header:
+    case Variable::response_json:
       return moment != Moment::before_the_request;
     default:
       return true;

@@ -100,14 +100,25 @@ void append_client(std::string& out, const AccessRecord& record) {
 }
 
 void append_cleanup(std::string& out, const AccessRecord& record) {
-  if (!record.cleanup_id.empty()) {
-    out += '[';
-    append_string(out, record.cleanup_id);
-    out += ']';
-  } else if (!record.cleanup_skipped.empty()) {
+  const auto append_skipped = [&] {
     out += "\"skipped: ";
     append_json_escaped(out, record.cleanup_skipped);
     out += '"';
+  };
+  if (!record.cleanup_ids.empty()) {
+    char separator = '[';
+    for (const std::string& id : record.cleanup_ids) {
+      out += separator;
+      append_string(out, id);
+      separator = ',';
+    }
+    if (!record.cleanup_skipped.empty()) {
+      out += ',';
+      append_skipped();
+    }
+    out += ']';
+  } else if (!record.cleanup_skipped.empty()) {
+    append_skipped();
   } else {
     out += "null";
   }

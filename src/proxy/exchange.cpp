@@ -421,7 +421,8 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
 }
 
 void Exchange::call_cleanup() {
-  if (route_ == nullptr || !route_->on_disconnect.cleanup || !route_->cleanup_on.contains(*outcome_)) return;
+  if (route_ == nullptr || route_->on_disconnect.cleanups.empty() || !route_->cleanup_on.contains(*outcome_))
+    return;
   if (!sent_anything_ && harmless_before_sending.contains(*outcome_)) {
     cleanup_skipped_ = "nothing was sent upstream";
     return;
@@ -430,14 +431,12 @@ void Exchange::call_cleanup() {
     cleanup_skipped_ = "finished within grace";
     return;
   }
-  auto delivery = cleanup::render(*route_->on_disconnect.cleanup, variables(), proxy_.new_id(), id_,
-                                  proxy_.needs().scheduler.wall());
-  if (!delivery) {
-    cleanup_skipped_ = std::move(delivery.error());
-    return;
-  }
-  cleanup_id_ = delivery->id;
-  proxy_.needs().outbox.add(std::move(*delivery));
+  cleanup::Owed owed = cleanup::render_all(
+      *route_, server_, variables(), id_, [this] { return proxy_.new_id(); },
+      proxy_.needs().scheduler.wall());
+  for (const cleanup::Delivery& delivery : owed.deliveries) cleanup_ids_.push_back(delivery.id);
+  cleanup_skipped_ = std::move(owed.skipped);
+  if (!owed.deliveries.empty()) proxy_.needs().outbox.add(std::move(owed.deliveries));
 }
 
 void Exchange::reply(int status, std::string_view message) {
@@ -485,7 +484,7 @@ void Exchange::close() {
   if (server_ != nullptr) record.upstream = server_->url;
   if (server_chosen_) record.upstream_duration = server_done_.value_or(now) - *server_chosen_;
   record.abort = abort_took_;
-  record.cleanup_id = cleanup_id_;
+  record.cleanup_ids = cleanup_ids_;
   record.cleanup_skipped = cleanup_skipped_;
   record.error = error_;
   proxy_.needs().access_log.write(record);

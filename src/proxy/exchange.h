@@ -121,7 +121,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
-  std::string cleanup_id_;
+  std::vector<std::string> cleanup_ids_;
   std::string cleanup_skipped_;
   std::string error_;
 };

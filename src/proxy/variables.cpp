@@ -79,6 +79,9 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
       return scratch;
     case Variable::response_header:
       return response == nullptr ? std::nullopt : response->fields.find(ref.name);
+    case Variable::request_json:
+    case Variable::response_json:
+      return std::nullopt;
     case Variable::route:
       return if_any(route);
     case Variable::upstream_server:

@@ -26,14 +26,23 @@ struct Delivery {
   std::string id;          // webhook-id: stable over attempts, the receiver removes duplicates by it
   std::string cleanup;     // name in the configuration
   std::string request_id;  // of the exchange
+  unsigned turn = 0;       // among the exchange's: one waits until all of lower turns have ended
   std::string method;
-  std::string url;  // absolute, http
+  std::string url;     // absolute, http or https
+  std::string socket;  // path of the UNIX socket to connect to; "" for what the URL names
   // webhook-id, webhook-timestamp (set afresh for each attempt) and Content-Type among them. Framing,
   // Connection, and Host where it is not given, are the sender's.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   Duration timeout{};  // of one attempt
   config::Retry retry;
+  std::vector<int> ok_status;
+  WallTime created{};
+  Duration delay{};                      // from `created` to the first attempt
+  std::optional<Duration> expire_after;  // from `created`; no attempt starts after it
+  // The cleanup has a signing key. Keys and TLS options are no part of this: they are looked up by the name
+  // of the cleanup for each attempt, so that no secret is stored and a rotation counts at once.
+  bool is_signed = false;
 };
 
 // Fills in the templates. The error says why this cleanup can't be called for this exchange: it is then
@@ -44,18 +53,23 @@ struct Delivery {
 // method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
 // User-Agent are defaults; a configured header that would contradict the framing or the delivery's identity
 // is left out.
-std::expected<Delivery, std::string> render(const config::Cleanup& cleanup,
+//
+// Unless the cleanup has a URL, the delivery goes to `server`, which may be null otherwise.
+std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* server,
                                             const config::VariableSource& source, std::string id,
                                             std::string request_id, WallTime now);
 
-// Where deliveries are kept until they are acknowledged or dead. The one of this release keeps them in
-// memory; a durable one implements the same.
-class Outbox {
- public:
-  virtual ~Outbox() = default;
-  // Takes the delivery over. Never waits for I/O or for a receiver. Any thread.
-  virtual void add(Delivery delivery) = 0;
+// What an exchange owes.
+struct Owed {
+  std::vector<Delivery> deliveries;
+  std::string skipped;  // why some cleanups can't be called; "" if all can
 };
+
+// Renders all cleanups of the route, in their order; `server` had the request, null if none. `new_id` makes a
+// webhook-id. Any thread.
+Owed render_all(const config::Route& route, const config::Server* server,
+                const config::VariableSource& source, std::string_view request_id,
+                const std::function<std::string()>& new_id, WallTime now);
 
 // What became of deliveries so far. Values of one moment.
 struct Counts {
@@ -64,6 +78,38 @@ struct Counts {
   std::uint64_t dead = 0;
   std::uint64_t attempts = 0;
   std::uint64_t pending() const { return added - delivered - dead; }
+};
+
+// Where deliveries are kept until they are acknowledged or dead. Any thread.
+class Outbox {
+ public:
+  virtual ~Outbox() = default;
+  // Takes over the deliveries of one exchange, all of them or, when the process dies, none. When it returns
+  // they survive a crash of the process, if the outbox is durable. Never waits for I/O or for a receiver.
+  virtual void add(std::vector<Delivery> deliveries) = 0;
+  virtual Counts counts() const = 0;
+  // What is wrong with the store, for people; "" if nothing.
+  virtual std::string trouble() const { return {}; }
+  // Waits until nothing is pending, or for `patience`. True when nothing is pending.
+  virtual bool drain(Duration patience) = 0;
+};
+
+// Where one worker notes which exchanges are in flight, so that a crash leaves none without its cleanup.
+// Threading: belongs to its worker's thread.
+class InFlightJournal {
+ public:
+  using Entry = std::uint64_t;
+  static constexpr Entry none = 0;
+  virtual ~InFlightJournal() = default;
+  // Notes an exchange; `snapshot` is what make_snapshot() made of it. `none` when that is not possible now.
+  virtual Entry enter(std::string_view snapshot) = 0;
+  // More is known of it.
+  virtual Entry replace(Entry entry, std::string_view snapshot) = 0;
+  // Its response is whole and about to be handed to the kernel: from here on a crash cuts nothing. Taken back
+  // when the kernel does not take all of it.
+  virtual void set_finishing(Entry entry, bool finishing) = 0;
+  // It has ended, and what it owes is in the outbox.
+  virtual void leave(Entry entry) = 0;
 };
 
 // The outbox in memory and its dispatcher: sends what is added, with retries, backoff and full jitter, from a
@@ -81,10 +127,9 @@ class MemoryOutbox final : public Outbox {
                std::shared_ptr<spdlog::logger> log);
   ~MemoryOutbox() override;  // stops the thread; what is still pending is logged, each by its id, and lost
 
-  void add(Delivery delivery) override;
-  Counts counts() const;  // any thread
-  // Waits until nothing is pending, or for `patience`. True when nothing is pending.
-  bool drain(Duration patience);
+  void add(std::vector<Delivery> deliveries) override;
+  Counts counts() const override;
+  bool drain(Duration patience) override;
 
  private:
   class Impl;

@@ -85,10 +85,23 @@ struct Retry {
   Duration backoff_max = seconds(10);
 };
 
+// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
+struct ClientTls {
+  std::filesystem::path ca;  // PEM; empty: the system's
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
+};
+
 // A webhook to call when an exchange was cut.
 struct Cleanup {
   std::string name;  // an inline one is named after its route
-  Template url;      // absolute, http
+  enum class To : std::uint8_t {
+    url,
+    same_server,   // the server that had the request
+    every_server,  // of the route's upstream, each by a delivery of its own
+  } to = To::url;
+  Template url;  // absolute, http or https; unless `to` is url: only the path and query
   std::string method = "POST";
   std::vector<std::pair<std::string, Template>> headers;
   enum class Body : std::uint8_t { cloudevent, none, template_text } body_kind = Body::cloudevent;
@@ -97,6 +110,11 @@ struct Cleanup {
                                    // body parses as JSON
   Duration timeout = seconds(5);   // of one attempt
   Retry retry;
+  Duration delay = Duration::zero();                   // before the first attempt
+  std::optional<Duration> expire_after = seconds(60);  // no attempt starts later than this; nullopt for never
+  std::vector<int> ok_status;                          // count as done, beside every 2xx
+  std::vector<std::string> signing_keys;               // decoded; the newest first
+  ClientTls tls;                                       // for https
 };
 
 // "/reports/{id}", "/assets/*", "/exact", compiled.
@@ -122,11 +140,19 @@ struct HeaderChanges {
   std::vector<std::string> remove;
 };
 
+// What is planted in the request that is forwarded.
+struct RequestChanges : HeaderChanges {
+  // By the decoded name; replaces every parameter of that name.
+  std::vector<std::pair<std::string, Template>> set_query;
+  // By a path of keys with dots between them, "metadata.rid"; into bodies that are JSON objects.
+  std::vector<std::pair<std::string, Template>> set_json;
+};
+
 struct OnDisconnect {
   enum class Upstream : std::uint8_t { abort, finish } upstream = Upstream::abort;
   enum class HalfClose : std::uint8_t { probe, abort, wait } half_close = HalfClose::probe;
   Duration grace = Duration::zero();
-  std::shared_ptr<const Cleanup> cleanup;  // null for none
+  std::vector<std::shared_ptr<const Cleanup>> cleanups;  // called in this order; may be empty
 };
 
 struct Route {
@@ -134,10 +160,18 @@ struct Route {
   Position position;
   Match match;
   std::shared_ptr<const Upstream> upstream;
-  HeaderChanges request;
+  RequestChanges request;
   HeaderChanges response;
   OnDisconnect on_disconnect;
   OutcomeSet cleanup_on{Outcome::client_gone, Outcome::deadline, Outcome::shutdown, Outcome::crashed};
+};
+
+// Where deliveries are kept until they are acknowledged or dead. Without any cleanup there is none.
+struct Outbox {
+  enum class Store : std::uint8_t { sqlite, memory } store = Store::sqlite;
+  std::filesystem::path path = "/var/lib/hangup/outbox.db";
+  bool in_flight_journal = true;                       // for `crashed`; only with sqlite
+  std::optional<Duration> keep_delivered = hours(24);  // nullopt: for ever
 };
 
 struct AccessLog {
@@ -157,6 +191,8 @@ struct Config {
   std::vector<std::shared_ptr<const Upstream>> upstreams;
   std::vector<Route> routes;  // first match wins
   std::vector<std::shared_ptr<const Cleanup>> cleanups;
+  Outbox outbox;
+  std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;
   Log log;
   Duration drain = seconds(30);  // shutdown.drain

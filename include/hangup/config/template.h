@@ -31,6 +31,8 @@ enum class Variable : std::uint8_t {
   client_port,
   response_status,
   response_header,
+  request_json,   // a field of the request's JSON body; name is the path, "metadata.ids.0"
+  response_json,  // of the response's, or of the data of its first server-sent event
   route,
   upstream_server,
   outcome,
@@ -40,7 +42,7 @@ enum class Variable : std::uint8_t {
 
 struct VariableRef {
   Variable variable;
-  std::string name;  // of the header, query parameter or capture; else empty
+  std::string name;  // of the header, query parameter or capture, path in the JSON body; else empty
   std::optional<std::string> fallback;
   bool raw = false;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,8 +38,8 @@ struct AccessRecord {
   std::string_view upstream;                  // server's url; "" when none was chosen
   std::optional<Duration> upstream_duration;  // from the choice of the server to the end of its part
   std::optional<Duration> abort;              // from the sign of the disconnect to the upstream being closed
-  std::string_view cleanup_id;                // delivery id; "" for none
-  std::string_view cleanup_skipped;           // why a cleanup that was owed is not called; "" if it is
+  std::span<const std::string> cleanup_ids;   // of its deliveries
+  std::string_view cleanup_skipped;           // why a cleanup that was owed is not called; "" if all are
   std::string_view error;  // what went wrong, for every outcome but completed and client_gone
 };
 
@@ -63,7 +64,8 @@ class AccessLog {
 // Appends the record as one JSON object and a newline. Valid JSON whatever the bytes. Always the same fields
 // in the same order, null where there is no value; only `error` is left out when there is none:
 //   time type=exchange request_id client method host path route status outcome phase bytes_in bytes_out
-//   duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery id"] or "skipped: reason") error
+//   duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery id"...] or "skipped: reason", which
+//   is the last of the list where some are called and some skipped) error
 void append_json(std::string& out, const AccessRecord& record);
 
 // The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never

@@ -110,6 +110,10 @@ class Foreseen final : public config::VariableSource {
         return unknown("response.status", scratch);
       case response_header:
         return unknown("response.header." + ref.name, scratch);
+      case request_json:
+        return unknown("request.json." + ref.name, scratch);
+      case response_json:
+        return unknown("response.json." + ref.name, scratch);
       case phase:
         return unknown("phase", scratch);
       case time:
@@ -233,9 +237,12 @@ std::string outcomes_in_words(OutcomeSet outcomes) {
 
 void explain_disconnect(const config::Route& route, std::ostream& out) {
   const config::OnDisconnect& policy = route.on_disconnect;
-  const bool cleanup = policy.cleanup && route.cleanup_on.contains(Outcome::client_gone);
+  std::vector<std::string_view> names;
+  for (const auto& cleanup : policy.cleanups) names.push_back(cleanup->name);
   const std::string calls =
-      cleanup ? fmt::format("cleanup {} is called", policy.cleanup->name) : "no cleanup is called";
+      names.empty() || !route.cleanup_on.contains(Outcome::client_gone) ? "no cleanup is called"
+      : names.size() == 1 ? fmt::format("cleanup {} is called", names.front())
+                          : fmt::format("cleanups {} are called", fmt::join(names, ", "));
   out << "\nwhen the client disconnects while the exchange is in phase\n"
       << "  reading_request, queued, connecting\n"
       << "      nothing was sent to a server: nothing to abort, no cleanup; logged with status 499\n"
@@ -246,21 +253,19 @@ void explain_disconnect(const config::Route& route, std::ostream& out) {
       << fmt::format("half_close\n      {}\n", half_close_in_words(policy.half_close));
 }
 
-void explain_cleanup(const config::Route& route, const Foreseen& source, std::ostream& out) {
-  const auto& cleanup = route.on_disconnect.cleanup;
-  if (!cleanup) {
-    out << "\nno cleanup\n";
-    return;
+void explain_cleanups(const config::Route& route, const Foreseen& source, std::ostream& out) {
+  if (route.on_disconnect.cleanups.empty()) out << "\nno cleanup\n";
+  for (const auto& cleanup : route.on_disconnect.cleanups) {
+    out << fmt::format("\ncleanup {}, called for {}\n", cleanup->name, outcomes_in_words(route.cleanup_on));
+    const auto url = cleanup->url.render(source, config::Place::url);
+    if (url) {
+      out << fmt::format("  {} {}\n", cleanup->method, Foreseen::show(*url));
+    } else {
+      out << fmt::format("  would be skipped for this request: {}\n", url.error());
+    }
+    out << fmt::format("  up to {} attempts of {} each\n", cleanup->retry.max_attempts,
+                       format_duration(cleanup->timeout));
   }
-  out << fmt::format("\ncleanup {}, called for {}\n", cleanup->name, outcomes_in_words(route.cleanup_on));
-  const auto url = cleanup->url.render(source, config::Place::url);
-  if (url) {
-    out << fmt::format("  {} {}\n", cleanup->method, Foreseen::show(*url));
-  } else {
-    out << fmt::format("  would be skipped for this request: {}\n", url.error());
-  }
-  out << fmt::format("  up to {} attempts of {} each\n", cleanup->retry.max_attempts,
-                     format_duration(cleanup->timeout));
 }
 
 }  // namespace
@@ -280,7 +285,7 @@ int explain(const ExplainRequest& asked, std::ostream& out, std::ostream& err) {
   if (match.route == nullptr) return exit_ok;
   explain_upstream(*match.route->upstream, out);
   explain_disconnect(*match.route, out);
-  explain_cleanup(*match.route, Foreseen(*request, match), out);
+  explain_cleanups(*match.route, Foreseen(*request, match), out);
   return exit_ok;
 }
 

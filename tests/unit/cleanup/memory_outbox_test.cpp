@@ -54,7 +54,7 @@ class MemoryOutboxTest : public testing::Test {
 
 TEST_F(MemoryOutboxTest, SendsTheRequestAsItIs) {
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("204 No Content")));
-  outbox->add(delivery_to(receiver.url("/jobs/7?x=1")));
+  outbox->add({delivery_to(receiver.url("/jobs/7?x=1"))});
   ASSERT_TRUE(outbox->drain(patience));
   ASSERT_EQ(receiver.requests().size(), 1U);
   const Request request = receiver.requests().at(0);
@@ -74,7 +74,7 @@ TEST_F(MemoryOutboxTest, ADeleteWithoutABodyHasNoFraming) {
   Delivery delivery = delivery_to(receiver.url());
   delivery.method = "DELETE";
   delivery.body.clear();
-  outbox->add(std::move(delivery));
+  outbox->add({std::move(delivery)});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_THAT(receiver.requests().at(0).head, Not(HasSubstr("Content-Length")));
 }
@@ -83,7 +83,7 @@ TEST_F(MemoryOutboxTest, ABigBodyArrivesWhole) {
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("200 OK")));
   Delivery delivery = delivery_to(receiver.url());
   delivery.body.assign(8'000'000, 'x');
-  outbox->add(delivery);
+  outbox->add({delivery});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(receiver.requests().at(0).body, delivery.body);
 }
@@ -92,7 +92,7 @@ TEST_F(MemoryOutboxTest, RetriesUnderOneIdUntilAcknowledged) {
   ScriptedReceiver receiver([](int number, const Request&) {
     return ScriptedReceiver::respond(number == 0 ? "503 Busy" : number == 1 ? "429 Slow Down" : "200 OK");
   });
-  outbox->add(delivery_to(receiver.url()));
+  outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   ASSERT_EQ(receiver.requests().size(), 3U);
   for (const Request& request : receiver.requests())
@@ -106,7 +106,7 @@ TEST_F(MemoryOutboxTest, RetryAfterIsRespected) {
     return number == 0 ? ScriptedReceiver::respond("503 Busy", "Retry-After: 1\r\n")
                        : ScriptedReceiver::respond("200 OK");
   });
-  outbox->add(delivery_to(receiver.url()));
+  outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_GE(line(0).at("retry_in_ms"), 1000);
   EXPECT_EQ(receiver.requests().size(), 2U);
@@ -114,7 +114,7 @@ TEST_F(MemoryOutboxTest, RetryAfterIsRespected) {
 
 TEST_F(MemoryOutboxTest, RedirectsAreNotFollowed) {
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("302 Found", "Location: /elsewhere\r\n")));
-  outbox->add(delivery_to(receiver.url("/here")));
+  outbox->add({delivery_to(receiver.url("/here"))});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(receiver.requests().size(), 3U);
   for (const Request& request : receiver.requests()) EXPECT_THAT(request.head, StartsWith("POST /here "));
@@ -123,7 +123,7 @@ TEST_F(MemoryOutboxTest, RedirectsAreNotFollowed) {
 
 TEST_F(MemoryOutboxTest, AFinalStatusIsADeadLetter) {
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("404 Not Found")));
-  outbox->add(delivery_to(receiver.url()));
+  outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(receiver.requests().size(), 1U);
   EXPECT_THAT(log.messages(), ElementsAre(HasSubstr("status 404 is final")));
@@ -133,7 +133,7 @@ TEST_F(MemoryOutboxTest, AReceiverThatComesUpLateIsReached) {
   const std::uint16_t port = ScriptedReceiver(always({})).port();  // free again now
   Delivery delivery = delivery_to("http://127.0.0.1:" + std::to_string(port) + "/");
   delivery.retry.max_attempts = 1'000'000;
-  outbox->add(delivery);
+  outbox->add({delivery});
   while (outbox->counts().attempts == 0) std::this_thread::yield();
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("200 OK")), port);
   ASSERT_TRUE(outbox->drain(patience));
@@ -145,7 +145,7 @@ TEST_F(MemoryOutboxTest, AConnectionServesOneDeliveryAfterAnother) {
   ScriptedReceiver receiver(
       always({"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"}));
   for (int i = 0; i < 3; ++i) {
-    outbox->add(delivery_to(receiver.url()));
+    outbox->add({delivery_to(receiver.url())});
     ASSERT_TRUE(outbox->drain(patience));
   }
   for (const Request& request : receiver.requests()) EXPECT_EQ(request.connection, 0);
@@ -154,7 +154,7 @@ TEST_F(MemoryOutboxTest, AConnectionServesOneDeliveryAfterAnother) {
 TEST_F(MemoryOutboxTest, AKeptConnectionThatWasClosedCostsNoAttempt) {
   ScriptedReceiver receiver(always(ScriptedReceiver::close("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")));
   for (int i = 0; i < 20; ++i) {
-    outbox->add(delivery_to(receiver.url()));
+    outbox->add({delivery_to(receiver.url())});
     ASSERT_TRUE(outbox->drain(patience));
   }
   EXPECT_EQ(outbox->counts().attempts, 20U);
@@ -164,7 +164,7 @@ TEST_F(MemoryOutboxTest, AKeptConnectionThatWasClosedCostsNoAttempt) {
 TEST_F(MemoryOutboxTest, AConnectionThatTheReceiverWantsToCloseIsNotKept) {
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("200 OK", "Connection: close\r\n")));
   for (int i = 0; i < 2; ++i) {
-    outbox->add(delivery_to(receiver.url()));
+    outbox->add({delivery_to(receiver.url())});
     ASSERT_TRUE(outbox->drain(patience));
   }
   EXPECT_EQ(receiver.requests().at(1).connection, 1);
@@ -176,7 +176,7 @@ TEST_F(MemoryOutboxTest, WhatIsNoResponseIsTriedAgain) {
     if (number == 1) return ScriptedReceiver::close("SSH-2.0-OpenSSH_9.2\r\n\r\n");
     return ScriptedReceiver::respond("200 OK");
   });
-  outbox->add(delivery_to(receiver.url()));
+  outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(outbox->counts().delivered, 1U);
   EXPECT_EQ(line(0).at("error"), "the receiver closed the connection without an answer");
@@ -187,7 +187,7 @@ TEST_F(MemoryOutboxTest, InterimResponsesAreNoAnswer) {
   ScriptedReceiver receiver(
       always({"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 202 "
               "Accepted\r\nContent-Length: 0\r\n\r\n"}));
-  outbox->add(delivery_to(receiver.url()));
+  outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(line(0).at("status"), 202);
 }
@@ -196,7 +196,7 @@ TEST_F(MemoryOutboxTest, EndlessInterimResponsesAreCutOff) {
   std::string interim;
   for (int i = 0; i < 1000; ++i) interim += "HTTP/1.1 102 Processing\r\n\r\n";
   ScriptedReceiver receiver(always(ScriptedReceiver::hold(interim)));
-  outbox->add(delivery_to(receiver.url()));
+  outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(line(0).at("error"), "invalid response: too many interim responses");
 }
@@ -207,8 +207,8 @@ TEST_F(MemoryOutboxTest, AReceiverThatSaysNothingTimesOutAndStopsNoOther) {
   Delivery slow = delivery_to(silent.url(), "slow");
   slow.timeout = 50ms;
   slow.retry.max_attempts = 2;
-  for (int i = 0; i < 100; ++i) outbox->add(slow);
-  outbox->add(delivery_to(lively.url(), "quick"));
+  for (int i = 0; i < 100; ++i) outbox->add({slow});
+  outbox->add({delivery_to(lively.url(), "quick")});
   lively.wait_for_requests(1);
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(outbox->counts().dead, 100U);
@@ -227,7 +227,7 @@ TEST_F(MemoryOutboxTest, TheHeadDecidesWhateverBecomesOfTheBody) {
     Delivery delivery = delivery_to(receiver.url());
     delivery.timeout = 100ms;
     const auto before = outbox->counts().delivered;
-    outbox->add(delivery);
+    outbox->add({delivery});
     ASSERT_TRUE(outbox->drain(patience));
     EXPECT_EQ(outbox->counts().delivered, before + 1) << reply.bytes.substr(0, 80);
     EXPECT_EQ(receiver.requests().size(), 1U);
@@ -236,7 +236,7 @@ TEST_F(MemoryOutboxTest, TheHeadDecidesWhateverBecomesOfTheBody) {
 
 TEST_F(MemoryOutboxTest, AReceiverIsFoundByName) {
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("200 OK")));
-  outbox->add(delivery_to("http://localhost:" + std::to_string(receiver.port()) + "/"));
+  outbox->add({delivery_to("http://localhost:" + std::to_string(receiver.port()) + "/")});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(outbox->counts().delivered, 1U);
 }
@@ -244,7 +244,7 @@ TEST_F(MemoryOutboxTest, AReceiverIsFoundByName) {
 TEST_F(MemoryOutboxTest, BeyondItsCapacityANewDeliveryIsADeadLetter) {
   outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{.capacity = 2}, access.logger, log.logger);
   ScriptedReceiver receiver(always(ScriptedReceiver::hold()));
-  for (const char* id : {"one", "two", "three"}) outbox->add(delivery_to(receiver.url(), id));
+  for (const char* id : {"one", "two", "three"}) outbox->add({delivery_to(receiver.url(), id)});
   EXPECT_EQ(outbox->counts().pending(), 2U);
   EXPECT_THAT(log.messages(), ElementsAre(HasSubstr("webhook_id=three")));
 }
@@ -252,7 +252,7 @@ TEST_F(MemoryOutboxTest, BeyondItsCapacityANewDeliveryIsADeadLetter) {
 TEST_F(MemoryOutboxTest, KeepsToItsConcurrency) {
   outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{.concurrency = 3}, access.logger, log.logger);
   ScriptedReceiver receiver(always(ScriptedReceiver::hold()));
-  for (int i = 0; i < 20; ++i) outbox->add(delivery_to(receiver.url()));
+  for (int i = 0; i < 20; ++i) outbox->add({delivery_to(receiver.url())});
   receiver.wait_for_requests(3);
   EXPECT_FALSE(outbox->drain(20ms));
   EXPECT_EQ(receiver.requests().size(), 3U);
@@ -260,9 +260,9 @@ TEST_F(MemoryOutboxTest, KeepsToItsConcurrency) {
 
 TEST_F(MemoryOutboxTest, WhatIsPendingAtTheEndIsNamed) {
   ScriptedReceiver receiver(always(ScriptedReceiver::hold()));
-  outbox->add(delivery_to(receiver.url(), "under_way"));
+  outbox->add({delivery_to(receiver.url(), "under_way")});
   receiver.wait_for_requests(1);
-  for (int i = 0; i < 100; ++i) outbox->add(delivery_to(receiver.url(), "last"));
+  for (int i = 0; i < 100; ++i) outbox->add({delivery_to(receiver.url(), "last")});
   EXPECT_FALSE(outbox->drain(0ms));
   outbox.reset();
   ASSERT_EQ(log.messages().size(), 2U);
@@ -279,7 +279,8 @@ TEST_F(MemoryOutboxTest, TakesDeliveriesFromManyThreads) {
     std::vector<std::jthread> workers;
     for (int t = 0; t < threads; ++t) {
       workers.emplace_back([&, t] {
-        for (int i = 0; i < each; ++i) outbox->add(delivery_to(receiver.url(), std::to_string(t * each + i)));
+        for (int i = 0; i < each; ++i)
+          outbox->add({delivery_to(receiver.url(), std::to_string(t * each + i))});
       });
     }
   }

@@ -50,7 +50,8 @@ class Render : public testing::Test {
     cleanup.url = compiled("http://127.0.0.1:9000/jobs/{request.id}");
   }
   std::expected<Delivery, std::string> rendered() const {
-    return render(cleanup, exchange, "msg_1", "req-1", WallTime(std::chrono::milliseconds(1767323045999)));
+    return render(cleanup, nullptr, exchange, "msg_1", "req-1",
+                  WallTime(std::chrono::milliseconds(1767323045999)));
   }
   static std::string header(const Delivery& delivery, std::string_view name) {
     for (const auto& [key, value] : delivery.headers) {

@@ -28,10 +28,10 @@ TEST(Config, TheCompleteExampleLoads) {
   const Config& config = **loaded;
   EXPECT_EQ(config.file, file);
   ASSERT_EQ(config.routes.size(), 3);
-  EXPECT_EQ(config.routes[0].on_disconnect.cleanup->name, "stop-report");
-  EXPECT_EQ(config.routes[0].on_disconnect.cleanup->method, "DELETE");
+  EXPECT_EQ(config.routes[0].on_disconnect.cleanups.at(0)->name, "stop-report");
+  EXPECT_EQ(config.routes[0].on_disconnect.cleanups.at(0)->method, "DELETE");
   EXPECT_EQ(config.routes[1].on_disconnect.upstream, OnDisconnect::Upstream::finish);
-  EXPECT_EQ(config.routes[1].on_disconnect.cleanup->name, "import");
+  EXPECT_EQ(config.routes[1].on_disconnect.cleanups.at(0)->name, "import");
   EXPECT_EQ(config.upstreams.front()->servers.size(), 2);
 }
 
@@ -92,7 +92,7 @@ TEST(Config, DefaultsAreFilledIn) {
   EXPECT_EQ(route.upstream, config->upstreams.front());
   EXPECT_EQ(route.on_disconnect.upstream, OnDisconnect::Upstream::abort);
   EXPECT_EQ(route.on_disconnect.half_close, OnDisconnect::HalfClose::probe);
-  EXPECT_EQ(route.on_disconnect.cleanup, nullptr);
+  EXPECT_TRUE(route.on_disconnect.cleanups.empty());
   for (std::size_t i = 0; i < outcome_names.size(); ++i) {
     const auto outcome = static_cast<Outcome>(i);
     const bool is_default = outcome == Outcome::client_gone || outcome == Outcome::deadline ||
@@ -187,7 +187,7 @@ shutdown: {drain: 0s}
   EXPECT_EQ(route.on_disconnect.upstream, OnDisconnect::Upstream::finish);
   EXPECT_EQ(route.on_disconnect.half_close, OnDisconnect::HalfClose::wait);
   EXPECT_EQ(route.on_disconnect.grace, 1s);
-  EXPECT_EQ(route.on_disconnect.cleanup, config->cleanups.front());
+  EXPECT_EQ(route.on_disconnect.cleanups, config->cleanups);
   EXPECT_TRUE(route.cleanup_on.contains(Outcome::upstream_reset));
   EXPECT_FALSE(route.cleanup_on.contains(Outcome::deadline));
 
@@ -250,7 +250,7 @@ TEST(Config, AnInlineCleanupIsNamedAfterItsRoute) {
       "  - match: {path: \"/j/{id}\"}\n"
       "    upstream: app\n"
       "    on_disconnect: {cleanup: {url: \"http://127.0.0.1/{path.id}\"}}\n");
-  EXPECT_EQ(config->routes.front().on_disconnect.cleanup->name, "route-1");
+  EXPECT_EQ(config->routes.front().on_disconnect.cleanups.at(0)->name, "route-1");
   EXPECT_THAT(config->cleanups, IsEmpty());
 }
 

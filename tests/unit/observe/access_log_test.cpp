@@ -15,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
 
+const std::vector<std::string> one_cleanup = {"msg_1"};
+
 AccessRecord cut_exchange() {
   AccessRecord record;
   record.start = WallTime(1767323045s) + 67ms + 890us;  // 2026-01-02T03:04:05Z
@@ -33,7 +35,7 @@ AccessRecord cut_exchange() {
   record.upstream = "http://127.0.0.1:9000";
   record.upstream_duration = 1'200ms;
   record.abort = 187us;
-  record.cleanup_id = "msg_1";
+  record.cleanup_ids = one_cleanup;
   return record;
 }
 
@@ -75,9 +77,19 @@ TEST(AccessRecordJson, LeavesOutAnEmptyError) {
 
 TEST(AccessRecordJson, SaysWhyACleanupIsSkipped) {
   AccessRecord record = cut_exchange();
-  record.cleanup_id = {};
+  record.cleanup_ids = {};
   record.cleanup_skipped = "{request.header.x-job} has no value";
   EXPECT_EQ(Json::parse(line_of(record)).at("cleanup"), "skipped: {request.header.x-job} has no value");
+}
+
+TEST(AccessRecordJson, ListsEveryCleanupAndSaysLastWhatIsSkipped) {
+  AccessRecord record = cut_exchange();
+  const std::vector<std::string> two = {"msg_1", "msg_2"};
+  record.cleanup_ids = two;
+  EXPECT_EQ(Json::parse(line_of(record)).at("cleanup"), Json::parse(R"(["msg_1","msg_2"])"));
+  record.cleanup_skipped = "no value";
+  EXPECT_EQ(Json::parse(line_of(record)).at("cleanup"),
+            Json::parse(R"(["msg_1","msg_2","skipped: no value"])"));
 }
 
 TEST(AccessRecordJson, PutsIpv6AddressesInBrackets) {
@@ -108,7 +120,9 @@ TEST(AccessRecordJson, IsValidForEveryByteInEveryText) {
     const std::string hostile = std::string("a") + static_cast<char>(byte) + "\"\\\xf0\x9f";
     AccessRecord record = cut_exchange();
     record.request_id = record.client_ip = record.method = record.host = record.path = record.route = hostile;
-    record.upstream = record.cleanup_id = record.error = hostile;
+    record.upstream = record.error = hostile;
+    const std::vector<std::string> ids = {hostile};
+    record.cleanup_ids = ids;
     const std::string line = line_of(record);
     EXPECT_EQ(line.find('\n'), line.size() - 1);
     const Json json = Json::parse(line, nullptr, false);
@@ -117,7 +131,7 @@ TEST(AccessRecordJson, IsValidForEveryByteInEveryText) {
     if (byte < 0x80) {
       EXPECT_EQ(json.at("path").get<std::string>().substr(0, 4), hostile.substr(0, 4));
     }
-    record.cleanup_id = {};
+    record.cleanup_ids = {};
     record.cleanup_skipped = hostile;
     EXPECT_TRUE(Json::accept(line_of(record)));
   }

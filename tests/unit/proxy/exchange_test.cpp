@@ -49,7 +49,7 @@ class ExchangeTest : public testing::Test {
     route.name = "jobs";
     route.match.path.text = "/jobs/{id}";
     route.match.path.segments = {{false, "jobs"}, {true, "id"}};
-    route.on_disconnect.cleanup = cleanup;
+    route.on_disconnect.cleanups = {cleanup};
     upstream_config->name = "backend";
     upstream_config->servers = {{"http://127.0.0.1:9000", {}, "127.0.0.1:9000"}};
   }
@@ -401,7 +401,7 @@ TEST_F(ExchangeTest, AServerThatFailsWithinTheGraceStillOwesTheCleanup) {
 }
 
 TEST_F(ExchangeTest, ARouteWithoutCleanupCallsNone) {
-  route.on_disconnect.cleanup = nullptr;
+  route.on_disconnect.cleanups.clear();
   get_and_connect();
   client->observer->on_gone(scheduler.now());
   expect_over("client_gone", "awaiting_response", 499);
@@ -410,9 +410,9 @@ TEST_F(ExchangeTest, ARouteWithoutCleanupCallsNone) {
 }
 
 TEST_F(ExchangeTest, ACleanupWithoutAValueIsSkippedAndSaysSo) {
-  auto cleanup = std::make_shared<config::Cleanup>(*route.on_disconnect.cleanup);
+  auto cleanup = std::make_shared<config::Cleanup>(*route.on_disconnect.cleanups.front());
   cleanup->url = text_template("http://127.0.0.1:9/{request.header.x-job}");
-  route.on_disconnect.cleanup = cleanup;
+  route.on_disconnect.cleanups = {cleanup};
   get_and_connect();
   client->observer->on_gone(scheduler.now());
   EXPECT_TRUE(cleanups().empty());

@@ -1,6 +1,8 @@
 // The two sides of an exchange, played by the test.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -156,7 +158,11 @@ class FakeUpstream final : public upstream::Upstream {
 class FakeOutbox final : public cleanup::Outbox {
  public:
   std::vector<cleanup::Delivery> deliveries;
-  void add(cleanup::Delivery delivery) override { deliveries.push_back(std::move(delivery)); }
+  void add(std::vector<cleanup::Delivery> added) override {
+    std::ranges::move(added, std::back_inserter(deliveries));
+  }
+  cleanup::Counts counts() const override { return {}; }
+  bool drain(Duration) override { return true; }
 };
 
 }  // namespace hangup::test
