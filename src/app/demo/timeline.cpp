@@ -15,8 +15,8 @@ void Timeline::record(Event event) {
   recorded_.notify_all();
 }
 
-std::optional<Event> Timeline::wait_for(const Condition& condition, Duration patience) {
-  const MonoTime deadline = std::chrono::steady_clock::now() + patience;
+std::optional<Event> Timeline::wait_for(const Condition& condition, Duration at_most) {
+  const MonoTime deadline = std::chrono::steady_clock::now() + at_most;
   std::unique_lock lock(mutex_);
   auto found = events_.end();
   recorded_.wait_until(lock, deadline, [&] {

@@ -40,7 +40,7 @@ class Timeline {
 
   void record(Event event);
   // The first event that meets the condition, waited for; nullopt if none comes within `patience`.
-  std::optional<Event> wait_for(const Condition& condition, Duration patience);
+  std::optional<Event> wait_for(const Condition& condition, Duration at_most);
   std::size_t count(const Condition& condition) const;
   // From now on events are told to `listener`, one at a time, and no longer kept.
   void follow(Listener listener);
