@@ -39,7 +39,7 @@ class Timeline {
   using Condition = std::function<bool(const Event&)>;
 
   void record(Event event);
-  // The first event that meets the condition, waited for; nullopt if none comes within `patience`.
+  // The first event that meets the condition, waited for; nullopt if none comes within the given time.
   std::optional<Event> wait_for(const Condition& condition, Duration at_most);
   std::size_t count(const Condition& condition) const;
   // From now on events are told to `listener`, one at a time, and no longer kept.
