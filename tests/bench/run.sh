@@ -3,7 +3,8 @@
 #   cpu         CPU microseconds of the proxy per keep-alive request, in interleaved rounds
 #   disconnect  time from a client's close to the upstream seeing its connection closed
 #   memory      resident memory of the proxy per request in flight
-# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [cpu|disconnect|memory ...]
+#   transport   CPU microseconds per exchange with a server by hangup's Transport beside libevent's bufferevents
+# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [cpu|disconnect|memory|transport ...]
 # HANGUP and BENCH_BIN name another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -16,11 +17,11 @@ while [ $# -gt 0 ]; do
     --requests) requests=$2 && shift 2 ;;
     --body) body=$2 && shift 2 ;;
     --hold) hold=$2 && shift 2 ;;
-    cpu | disconnect | memory) parts+=("$1") && shift ;;
-    *) sed -n '2,7s/^# //p' "$0" >&2 && exit 2 ;;
+    cpu | disconnect | memory | transport) parts+=("$1") && shift ;;
+    *) sed -n '2,8s/^# //p' "$0" >&2 && exit 2 ;;
   esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect memory)
+[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect memory transport)
 
 hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
@@ -235,6 +236,13 @@ measure_memory() {
     # shellcheck disable=SC2046
     printf '%-10s %s\n' "$proxy" "$("$bin/bench_hold" "${port_of[$proxy]}" "$upstream_port" "$count" $(pids "$proxy"))"
     stop "$proxy"
+  done
+}
+
+measure_transport() {
+  local size
+  for size in 200 65536; do
+    "$bin/bench_transport" "$upstream_port" "$size" $((requests / 2)) "$rounds"
   done
 }
 
