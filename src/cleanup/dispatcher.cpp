@@ -24,22 +24,23 @@ std::string describe(const AttemptResult& result) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(Scheduler& scheduler, Sender& sender, Ledger& ledger, Limits limits, Random random)
+Dispatcher::Dispatcher(Scheduler& scheduler, Sender& sender, Progress& progress, Limits limits, Random random)
     : scheduler_(scheduler),
       sender_(sender),
-      ledger_(ledger),
+      progress_(progress),
       limits_(limits),
       random_(std::move(random)),
       timer_(scheduler.make_timer([this] { wake(); })) {}
 
-void Dispatcher::add(Delivery delivery) {
+void Dispatcher::add(Delivery delivery, unsigned attempts, Duration wait) {
   const auto url = parse_url(delivery.url);
-  if (!url) return ledger_.dead(delivery, std::nullopt, url.error().message);
+  if (!url) return progress_.dead(delivery, std::nullopt, url.error().message);
   const std::string name = url->receiver();
   Receiver& receiver = receivers_.try_emplace(name).first->second;
   receiver.name = name;
   ++receiver.entries;
-  entries_.push_back({.delivery = std::move(delivery), .receiver = &receiver});
+  entries_.push_back({.delivery = std::move(delivery), .receiver = &receiver, .attempts = attempts});
+  if (wait > Duration::zero()) return try_later(std::prev(entries_.end()), wait);
   receiver.ready.push_back(std::prev(entries_.end()));
   pump(receiver);
 }
@@ -89,6 +90,7 @@ void Dispatcher::start_next(Receiver& receiver) {
   entry->started = scheduler_.now();
   entry->started_wall = scheduler_.wall();
   set_timestamp(entry->delivery, entry->started_wall);
+  progress_.started(entry->delivery, entry->attempts);
   sender_.send(entry->delivery, [this, entry](AttemptResult result) { ended(entry, std::move(result)); });
 }
 
@@ -102,11 +104,11 @@ void Dispatcher::ended(Handle entry, AttemptResult result) {
                               .result = std::move(result)};
   switch (verdict_of(attempt.result.status)) {
     case Verdict::done:
-      ledger_.delivered(entry->delivery, attempt);
+      progress_.delivered(entry->delivery, attempt);
       remove(entry);
       break;
     case Verdict::final:
-      ledger_.dead(entry->delivery, attempt, describe(attempt.result) + " is final");
+      progress_.dead(entry->delivery, attempt, describe(attempt.result) + " is final");
       remove(entry);
       break;
     case Verdict::retry:
@@ -119,14 +121,18 @@ void Dispatcher::ended(Handle entry, AttemptResult result) {
 void Dispatcher::retry_later(Handle entry, const AttemptRecord& attempt) {
   const config::Retry& retry = entry->delivery.retry;
   if (entry->attempts >= retry.max_attempts) {
-    ledger_.dead(entry->delivery, attempt, "given up: " + describe(attempt.result));
+    progress_.dead(entry->delivery, attempt, "given up: " + describe(attempt.result));
     return remove(entry);
   }
   const Duration wait = backoff(retry, entry->attempts, attempt.result.retry_after, random_);
-  ledger_.will_retry(entry->delivery, attempt, wait);
+  progress_.will_retry(entry->delivery, attempt, wait);
+  try_later(entry, wait);
+  pump(*entry->receiver);
+}
+
+void Dispatcher::try_later(Handle entry, Duration wait) {
   waiting_.emplace(scheduler_.now() + wait, entry);
   timer_->set(waiting_.begin()->first);
-  pump(*entry->receiver);
 }
 
 // Forgets a delivery that is neither ready nor waiting, and its receiver with the last one.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cleanup/backoff.h"
-#include "cleanup/ledger.h"
+#include "cleanup/progress.h"
 #include "cleanup/sender.h"
 
 #include <cstddef>
@@ -29,10 +29,11 @@ class Dispatcher {
     std::size_t total =
         1024;  // over all receivers, so that sockets are bounded when a client can name the receiver
   };
-  Dispatcher(Scheduler& scheduler, Sender& sender, Ledger& ledger, Limits limits, Random random);
+  Dispatcher(Scheduler& scheduler, Sender& sender, Progress& progress, Limits limits, Random random);
 
-  // Takes over a delivery that the ledger has counted in.
-  void add(Delivery delivery);
+  // Takes over a delivery. One that an earlier life of the process has tried already goes on counting its
+  // `attempts`; the next one is not before `wait` has passed.
+  void add(Delivery delivery, unsigned attempts = 0, Duration wait = {});
   std::vector<const Delivery*> pending() const;
 
  private:
@@ -59,12 +60,13 @@ class Dispatcher {
   void start_next(Receiver& receiver);
   void ended(Handle entry, AttemptResult result);
   void retry_later(Handle entry, const AttemptRecord& attempt);
+  void try_later(Handle entry, Duration wait);
   void remove(Handle entry);
   void wake();
 
   Scheduler& scheduler_;
   Sender& sender_;
-  Ledger& ledger_;
+  Progress& progress_;
   const Limits limits_;
   const Random random_;
 

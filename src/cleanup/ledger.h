@@ -1,7 +1,7 @@
 // What became of deliveries: counts for machines, log lines for people and machines.
 #pragma once
 
-#include "cleanup/sender.h"
+#include "cleanup/progress.h"
 
 #include <spdlog/fwd.h>
 
@@ -17,16 +17,8 @@
 
 namespace hangup::cleanup {
 
-// One attempt that has ended.
-struct AttemptRecord {
-  WallTime start;
-  unsigned number = 0;  // from 1
-  Duration duration{};
-  AttemptResult result;
-};
-
 // Any thread.
-class Ledger {
+class Ledger final : public Progress {
  public:
   // `access` may be null. Each line in it is one JSON object:
   //   time type=cleanup webhook_id request_id cleanup attempt method url (without query) status (0 for no
@@ -38,10 +30,11 @@ class Ledger {
   // and false.
   bool admit(const Delivery& delivery, std::size_t capacity);
 
-  void delivered(const Delivery& delivery, const AttemptRecord& attempt);
-  void will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait);
-  // `reason` is for people. No attempt: it was given up without one.
-  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt, std::string_view reason);
+  void started(const Delivery&, unsigned) override {}
+  void delivered(const Delivery& delivery, const AttemptRecord& attempt) override;
+  void will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) override;
+  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
+            std::string_view reason) override;
   // Those that are still pending when nobody is left to send them.
   void lost(const std::vector<const Delivery*>& deliveries);
 

@@ -99,12 +99,12 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
 }
 
 Owed render_all(const config::Route& route, const config::Server* server,
-                const config::VariableSource& source, std::string_view request_id,
-                const std::function<std::string()>& new_id, WallTime now) {
+                const config::VariableSource& source, std::string_view request_id, WallTime now) {
   Owed owed;
   unsigned turn = 0;
-  for (const auto& cleanup : route.on_disconnect.cleanups) {
-    auto delivery = render(*cleanup, server, source, new_id(), std::string(request_id), now);
+  for (std::size_t i = 0; i < route.on_disconnect.cleanups.size(); ++i) {
+    auto delivery = render(*route.on_disconnect.cleanups[i], server, source,
+                           std::string(request_id) + '-' + std::to_string(i), std::string(request_id), now);
     if (!delivery) {
       if (!owed.skipped.empty()) owed.skipped += "; ";
       owed.skipped += delivery.error();

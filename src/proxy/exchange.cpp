@@ -431,9 +431,8 @@ void Exchange::call_cleanup() {
     cleanup_skipped_ = "finished within grace";
     return;
   }
-  cleanup::Owed owed = cleanup::render_all(
-      *route_, server_, variables(), id_, [this] { return proxy_.new_id(); },
-      proxy_.needs().scheduler.wall());
+  cleanup::Owed owed =
+      cleanup::render_all(*route_, server_, variables(), id_, proxy_.needs().scheduler.wall());
   for (const cleanup::Delivery& delivery : owed.deliveries) cleanup_ids_.push_back(delivery.id);
   cleanup_skipped_ = std::move(owed.skipped);
   if (!owed.deliveries.empty()) proxy_.needs().outbox.add(std::move(owed.deliveries));

@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <expected>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +16,7 @@
 
 #include <hangup/base/clock.h>
 #include <hangup/base/error.h>
+#include <hangup/base/outcome.h>
 #include <hangup/config/config.h>
 
 namespace hangup::cleanup {
@@ -65,11 +65,13 @@ struct Owed {
   std::string skipped;  // why some cleanups can't be called; "" if all can
 };
 
-// Renders all cleanups of the route, in their order; `server` had the request, null if none. `new_id` makes a
-// webhook-id. Any thread.
+// Renders all cleanups of the route, in their order; `server` had the request, null if none. Any thread.
+//
+// Webhook-ids follow from the request id ("<request id>-0" for the route's first cleanup, "<request id>-0-1"
+// for the second server of one that goes to every server): whoever renders what an exchange owes once more,
+// after a crash, gets the same ids, and receivers and the outbox see that they have it already.
 Owed render_all(const config::Route& route, const config::Server* server,
-                const config::VariableSource& source, std::string_view request_id,
-                const std::function<std::string()>& new_id, WallTime now);
+                const config::VariableSource& source, std::string_view request_id, WallTime now);
 
 // What became of deliveries so far. Values of one moment.
 struct Counts {
@@ -79,6 +81,8 @@ struct Counts {
   std::uint64_t attempts = 0;
   std::uint64_t pending() const { return added - delivered - dead; }
 };
+
+class InFlightJournal;
 
 // Where deliveries are kept until they are acknowledged or dead. Any thread.
 class Outbox {
@@ -92,6 +96,32 @@ class Outbox {
   virtual std::string trouble() const { return {}; }
   // Waits until nothing is pending, or for `patience`. True when nothing is pending.
   virtual bool drain(Duration patience) = 0;
+  // A journal for one more worker; null when the configuration wants none. To be destroyed before the outbox.
+  virtual std::unique_ptr<InFlightJournal> make_journal() { return nullptr; }
+};
+
+// What is noted of an exchange in flight, so that its cleanups can be rendered and its log line written if
+// hangup dies: the values of the variables that the route's cleanups name, and of those that the log line and
+// the CloudEvents event have. Made once for a route. Any thread.
+class SnapshotPlan {
+ public:
+  explicit SnapshotPlan(const config::Route& route);
+  // The route has cleanups that a crash calls; without, nothing is to be noted.
+  bool wanted() const { return wanted_; }
+  // Values that only the response has are among them: worth a new snapshot when its head, or a field of its
+  // body, has come. The same for fields of the request's JSON body.
+  bool names_response() const { return names_response_; }
+  bool names_request_json() const { return names_request_json_; }
+  // Appends a snapshot to `out`. `source` is asked for each variable; those without a value are left out.
+  void append(std::string& out, const config::VariableSource& source, std::string_view request_id,
+              WallTime started) const;
+
+ private:
+  std::string route_;
+  std::vector<config::VariableRef> variables_;
+  bool wanted_ = false;
+  bool names_response_ = false;
+  bool names_request_json_ = false;
 };
 
 // Where one worker notes which exchanges are in flight, so that a crash leaves none without its cleanup.
@@ -101,10 +131,12 @@ class InFlightJournal {
   using Entry = std::uint64_t;
   static constexpr Entry none = 0;
   virtual ~InFlightJournal() = default;
-  // Notes an exchange; `snapshot` is what make_snapshot() made of it. `none` when that is not possible now.
+  // Notes an exchange before its first byte goes to a server; `snapshot` is what SnapshotPlan made of it.
+  // `none` when that is not possible now: every other function does nothing for it.
   virtual Entry enter(std::string_view snapshot) = 0;
-  // More is known of it.
+  // More is known of it. `none` when what was noted so far had to be given up.
   virtual Entry replace(Entry entry, std::string_view snapshot) = 0;
+  virtual void set_phase(Entry entry, Phase phase) = 0;
   // Its response is whole and about to be handed to the kernel: from here on a crash cuts nothing. Taken back
   // when the kernel does not take all of it.
   virtual void set_finishing(Entry entry, bool finishing) = 0;

@@ -95,7 +95,7 @@ struct ClientTls {
 
 // A webhook to call when an exchange was cut.
 struct Cleanup {
-  std::string name;  // an inline one is named after its route
+  std::string name;  // unique; an inline one is named after its route, "route", "route#2", ...
   enum class To : std::uint8_t {
     url,
     same_server,   // the server that had the request
@@ -146,6 +146,7 @@ struct RequestChanges : HeaderChanges {
   std::vector<std::pair<std::string, Template>> set_query;
   // By a path of keys with dots between them, "metadata.rid"; into bodies that are JSON objects.
   std::vector<std::pair<std::string, Template>> set_json;
+  Bytes json_limit{1024 * 1024};  // a longer body is forwarded as it is
 };
 
 struct OnDisconnect {
@@ -189,8 +190,8 @@ struct Config {
   unsigned workers = 0;             // never 0 once read: `auto` is the number of CPUs this process may use
   std::vector<Listener> listeners;  // at least one
   std::vector<std::shared_ptr<const Upstream>> upstreams;
-  std::vector<Route> routes;  // first match wins
-  std::vector<std::shared_ptr<const Cleanup>> cleanups;
+  std::vector<Route> routes;                             // first match wins
+  std::vector<std::shared_ptr<const Cleanup>> cleanups;  // inline ones too
   Outbox outbox;
   std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;
