@@ -305,7 +305,12 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
 }
 
 void Http1Connection::flush() {
-  if (!sent_all(output_.write(*transport_))) return;
+  const bool finishing = state_ == State::exchange && last_sent_ && observer_ != nullptr;
+  if (finishing) observer_->on_finishing(true);
+  if (!sent_all(output_.write(*transport_))) {
+    if (finishing) observer_->on_finishing(false);
+    return;
+  }
   if (state_ != State::exchange) return;
   if (last_sent_) {
     StreamObserver* observer = observer_;

@@ -31,6 +31,7 @@ class Answerer final : public RequestSink, StreamObserver {
   void on_request_timeout() override {}
   void on_response_timeout() override {}
   void on_response_drained() override {}
+  void on_finishing(bool) override {}
   void on_sent() override {}
   void on_half_close(MonoTime) override {}
   void on_gone(MonoTime) override {}

@@ -1,19 +1,23 @@
 #include "proxy/exchange.h"
 
+#include "proxy/body_planting.h"
 #include "proxy/error_reply.h"
 #include "proxy/forwarding.h"
+#include "proxy/route_plan.h"
 #include "proxy/variables.h"
 
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include <hangup/proxy/proxy.h>
 
 namespace hangup::proxy {
+
+using cleanup::InFlightJournal;
+
 namespace {
 
 constexpr std::uint8_t bit(Phase phase) {
@@ -35,14 +39,6 @@ constexpr std::array<std::uint8_t, phase_names.size()> followers = {
 // Outcomes by which nothing is owed while no server has seen a byte of the request.
 constexpr OutcomeSet harmless_before_sending{Outcome::client_gone, Outcome::client_timeout, Outcome::deadline,
                                              Outcome::shutdown};
-
-std::optional<std::uint64_t> content_length(const http::ResponseHead& head) {
-  const auto text = head.fields.find("content-length");
-  std::uint64_t length = 0;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), length).ec != std::errc{})
-    return std::nullopt;
-  return length;
-}
 
 std::string join(const std::vector<std::string_view>& words) {
   std::string joined;
@@ -76,6 +72,7 @@ void Exchange::start() {
     return end(Outcome::rejected, 405, "this method is not allowed here", "no route for the method");
   }
   captures_ = std::move(match.captures);
+  plan_ = &proxy_.plan(*route_);
   upstream_ = proxy_.needs().upstreams.at(route_->upstream.get());
   timer_ = proxy_.needs().scheduler.make_timer([this] { on_timer(); });
   if (timeouts().total != Duration::zero()) total_deadline_ = started_ + timeouts().total;
@@ -85,7 +82,10 @@ void Exchange::start() {
     on_half_close(proxy_.needs().scheduler.now());
     if (outcome_) return;
   }
-  request_server(false);
+  if (!plan_->request_json.empty() && json_in(head_.fields) != JsonIn::nothing)
+    request_json_ = std::make_unique<JsonCapture>(plan_->request_json, json_in(head_.fields));
+  // A slow upload is to hold no connection to a server.
+  if (!keep_request_body()) request_server(false);
 }
 
 void Exchange::refuse(const downstream::Refusal& refusal) {
@@ -101,7 +101,7 @@ void Exchange::shut_down() {
   end(Outcome::shutdown, 503, "this server is shutting down", "the drain time ran out");
 }
 
-// ---- The request on its way to a server
+// ---- A server is looked for; exchange_request.cpp goes on
 
 void Exchange::request_server(bool fresh) {
   request_ = upstream_->request(*this, head_.method, fresh);
@@ -117,146 +117,6 @@ void Exchange::on_connecting(const config::Server& server) {
   server_chosen(server);
   transition(Phase::connecting);
   wait_at_most(timeouts().connect);
-}
-
-void Exchange::on_connected(const config::Server& server) {
-  server_chosen(server);
-  transition(Phase::sending_request);
-  wait_for_ever();
-  send_request();
-  if (outcome_) return;
-  if (request_whole_) {
-    transition(Phase::awaiting_response);
-    wait_at_most(timeouts().first_byte);
-  } else {
-    stream_->pause_request(false);
-  }
-}
-
-void Exchange::server_chosen(const config::Server& server) {
-  server_ = &server;
-  if (!server_chosen_) server_chosen_ = proxy_.needs().scheduler.now();
-}
-
-void Exchange::send_request() {
-  const config::Upstream& upstream = *route_->upstream;
-  std::string_view host = head_.host;
-  if (upstream.host_policy == config::Upstream::HostPolicy::literal) host = upstream.host;
-  if (upstream.host_policy == config::Upstream::HostPolicy::server || host.empty()) host = server_->authority;
-
-  std::vector<http::Field>& fields = proxy_.fields();
-  fields.clear();
-  RenderedValues values;
-  std::string target;
-  forward_request_fields(fields, values, head_, client_info_, id_, host, route_->request, variables());
-  request_->send_head({head_.method, forwarded_target(head_, target), fields, head_.framing});
-}
-
-void Exchange::on_request_body(std::string_view data, bool last) {
-  bytes_in_ += data.size();
-  request_whole_ = last;
-  if (outcome_ || !request_) return;  // answered before it was whole
-  body_forwarded_ = true;
-  const bool taken = request_->send_body(data, last, last ? stream_->trailers() : http::Fields());
-  if (last && phase_ == Phase::sending_request) {
-    transition(Phase::awaiting_response);
-    wait_at_most(timeouts().first_byte);
-  } else if (!taken && !last) {
-    stream_->pause_request(true);
-    if (phase_ == Phase::sending_request) wait_at_most(timeouts().idle);
-  }
-}
-
-void Exchange::on_request_drained() {
-  if (outcome_ || request_whole_ || stream_ == nullptr) return;
-  if (phase_ == Phase::sending_request) wait_for_ever();  // the front end watches a slow client
-  stream_->pause_request(false);
-}
-
-void Exchange::on_request_invalid(const http::ParseError& error) {
-  if (outcome_) return;
-  end(Outcome::rejected, error.status, error.message, error.message);
-}
-
-void Exchange::on_request_timeout() {
-  if (outcome_) return;
-  end(Outcome::client_timeout, 408, "the request's body did not come in time",
-      "no request body for too long");
-}
-
-// ---- The response on its way to the client
-
-void Exchange::on_interim(const http::ResponseHead& head) {
-  if (stream_ == nullptr) return;
-  std::vector<http::Field>& fields = proxy_.fields();
-  fields.clear();
-  const http::HopByHop hop_by_hop(head.fields);
-  for (const http::Field& field : head.fields) {
-    if (!hop_by_hop.contains(field.name)) fields.push_back(field);
-  }
-  stream_->send_interim(head.status, fields);
-}
-
-void Exchange::on_response_head(http::ResponseHead head) {
-  response_ = std::move(head);
-  transition(Phase::streaming_response);
-  wait_at_most(timeouts().idle);
-  if (stream_ == nullptr) return;
-  status_ = response_->status;
-  first_byte_ = proxy_.needs().scheduler.now();
-  std::vector<http::Field>& fields = proxy_.fields();
-  fields.clear();
-  RenderedValues values;
-  forward_response_fields(fields, values, *response_, route_->response, variables(),
-                          proxy_.needs().scheduler.wall());
-  const bool bodiless = response_->framing.kind == http::Framing::Kind::none;
-  stream_->send_head(
-      {.status = response_->status,
-       .reason = response_->reason,
-       .fields = fields,
-       .body = response_->framing,
-       .content_length = bodiless && response_->status != 204 ? content_length(*response_) : std::nullopt});
-}
-
-void Exchange::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
-  if (last) server_done();
-  if (stream_ == nullptr) {  // the client has gone, and the work was to go on
-    if (!last) return wait_at_most(timeouts().idle);
-    finished_without_client_ = true;
-    return end(Outcome::client_gone);
-  }
-  bytes_out_ += data.size();
-  const bool taken = stream_->send_body(data, last, last ? trailers : http::Fields());
-  if (last) {
-    wait_for_ever();  // on_sent(), or the front end's write_idle
-    if (!taken) return;
-    stream_ = nullptr;
-    return end(Outcome::completed);
-  }
-  if (taken) return wait_at_most(timeouts().idle);
-  request_->pause_response(true);
-  wait_for_ever();  // the server waits for us, and we for the client, whom the front end watches
-}
-
-void Exchange::on_response_drained() {
-  if (!request_ || phase_ != Phase::streaming_response) return;
-  request_->pause_response(false);
-  wait_at_most(timeouts().idle);
-}
-
-void Exchange::on_sent() {
-  stream_ = nullptr;
-  if (outcome_) return close();  // an answer of hangup's own
-  end(Outcome::completed);
-}
-
-void Exchange::on_response_timeout() {
-  if (outcome_) {
-    bytes_out_ = stream_->body_bytes_sent();
-    std::exchange(stream_, nullptr)->cut();
-    return close();
-  }
-  end(Outcome::client_timeout, 0, {}, "the client took nothing of the response for too long");
 }
 
 // ---- The server fails
@@ -389,6 +249,38 @@ void Exchange::transition(Phase next) {
   }
   SPDLOG_LOGGER_DEBUG(&proxy_.needs().log, "exchange {}: {} -> {}", id_, to_string(phase_), to_string(next));
   phase_ = next;
+  if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, next);
+}
+
+// ---- The journal
+
+void Exchange::enter_journal() {
+  if (proxy_.needs().journal == nullptr || !plan_->snapshot.wanted()) return;
+  if (in_flight_ != InFlightJournal::none) return renew_journal();  // a retry: at another server
+  in_flight_ = proxy_.needs().journal->enter(snapshot());
+  if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, phase_);
+}
+
+// More is known of what the cleanups name.
+void Exchange::renew_journal() {
+  if (in_flight_ != InFlightJournal::none)
+    in_flight_ = proxy_.needs().journal->replace(in_flight_, snapshot());
+}
+
+void Exchange::leave_journal() {
+  if (in_flight_ != InFlightJournal::none)
+    proxy_.needs().journal->leave(std::exchange(in_flight_, InFlightJournal::none));
+}
+
+void Exchange::on_finishing(bool finishing) {
+  if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_finishing(in_flight_, finishing);
+}
+
+std::string_view Exchange::snapshot() const {
+  std::string& scratch = proxy_.scratch();
+  scratch.clear();
+  plan_->snapshot.append(scratch, variables(), id_, started_wall_);
+  return scratch;
 }
 
 // ---- The end
@@ -410,6 +302,7 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
   }
   if (outcome == Outcome::client_gone && !first_byte_) status_ = 499;
   call_cleanup();
+  leave_journal();
 
   if (stream_ == nullptr) return close();
   if (first_byte_) {  // cut short, visibly
@@ -498,6 +391,8 @@ ExchangeVariables Exchange::variables() const {
   variables.client = &client_info_;
   variables.response = response_ ? &*response_ : nullptr;
   variables.status = response_ ? response_->status : 0;
+  variables.request_json = request_json_.get();
+  variables.response_json = response_json_.get();
   if (route_ != nullptr) variables.route = route_->name;
   if (server_ != nullptr) variables.server = server_->url;
   if (outcome_) {

@@ -13,6 +13,7 @@
 
 #include <hangup/base/outcome.h>
 #include <hangup/base/scheduler.h>
+#include <hangup/cleanup/cleanup.h>
 #include <hangup/downstream/client_stream.h>
 #include <hangup/http/message.h>
 #include <hangup/proxy/router.h>
@@ -20,8 +21,11 @@
 
 namespace hangup::proxy {
 
+class BodyPlanting;
+class JsonCapture;
 class Proxy;
 struct ExchangeVariables;
+struct RoutePlan;
 
 class Exchange final : public downstream::StreamObserver, public upstream::ServerObserver {
  public:
@@ -44,6 +48,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void on_request_timeout() override;
   void on_response_timeout() override;
   void on_response_drained() override;
+  void on_finishing(bool finishing) override;
   void on_sent() override;
   void on_half_close(MonoTime sign) override;
   void on_gone(MonoTime sign) override;
@@ -60,7 +65,10 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void on_failed(const upstream::Failure& failure) override;
   void request_server(bool fresh);
   void server_chosen(const config::Server& server);
-  void send_request();
+  bool send_request();
+  bool keep_request_body();
+  void keep_request_body(std::string_view data, bool last);
+  void body_left_alone(std::string_view reason);
   bool may_retry(const upstream::Failure& failure) const;
   void server_done();
 
@@ -69,6 +77,11 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void wait_for_ever();
   void update_timer();
   void on_timer();
+
+  void enter_journal();
+  void renew_journal();
+  void leave_journal();
+  std::string_view snapshot() const;
 
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
   void call_cleanup();
@@ -86,6 +99,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   const WallTime started_wall_;
 
   const config::Route* route_ = nullptr;
+  const RoutePlan* plan_ = nullptr;  // the route's
   Captures captures_;
   std::vector<std::string_view> allowed_methods_;
   upstream::Upstream* upstream_ = nullptr;
@@ -101,9 +115,13 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::optional<MonoTime> server_chosen_;
   std::optional<MonoTime> server_done_;
   bool retried_ = false;
-  bool sent_anything_ = false;   // to any server: it may have begun work
-  bool body_forwarded_ = false;  // some of the request's body is gone, and can't be sent again
-  bool request_whole_ = false;
+  bool sent_anything_ = false;              // to any server: it may have begun work
+  bool body_forwarded_ = false;             // some of the request's body is gone, and can't be sent again
+  bool request_whole_ = false;              // received
+  std::unique_ptr<BodyPlanting> planting_;  // while the request's body is kept
+  std::unique_ptr<JsonCapture> request_json_;
+  std::unique_ptr<JsonCapture> response_json_;
+  cleanup::InFlightJournal::Entry in_flight_ = cleanup::InFlightJournal::none;
 
   std::optional<http::ResponseHead> response_;
   int status_ = 0;  // what the client got

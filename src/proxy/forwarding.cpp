@@ -1,5 +1,7 @@
 #include "proxy/forwarding.h"
 
+#include "proxy/query.h"
+
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -80,10 +82,20 @@ std::string http_date(WallTime time) {
   return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
 
-std::string_view forwarded_target(const http::RequestHead& request, std::string& scratch) {
-  if (request.target.starts_with('/') || request.target == "*") return request.target;
+std::string_view forwarded_target(const http::RequestHead& request, const config::RequestChanges& changes,
+                                  const config::VariableSource& variables, std::string& scratch) {
+  if (request.target == "*") return request.target;
+  const bool query_changes = !changes.set_query.empty() && request.path != "*";
+  if (request.target.starts_with('/') && !query_changes) return request.target;
   scratch = request.path;
-  if (request.has_query) scratch.append("?").append(request.query);
+  if (query_changes) {
+    const std::size_t mark = scratch.size();
+    scratch += '?';
+    append_changed_query(scratch, request.query, changes.set_query, variables);
+    if (scratch.size() == mark + 1) scratch.resize(mark);
+  } else if (request.has_query) {
+    scratch.append("?").append(request.query);
+  }
   return scratch;
 }
 

@@ -31,7 +31,9 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
 // An IMF-fixdate (RFC 9110 section 5.6.7).
 std::string http_date(WallTime time);
 
-// Origin-form of the target, or `*`. A view into the head, or into `scratch`.
-std::string_view forwarded_target(const http::RequestHead& request, std::string& scratch);
+// Origin-form of the target with the parameters that are set in its query; `*` as it is. A view into the
+// head, or into `scratch`.
+std::string_view forwarded_target(const http::RequestHead& request, const config::RequestChanges& changes,
+                                  const config::VariableSource& variables, std::string& scratch);
 
 }  // namespace hangup::proxy

@@ -1,4 +1,5 @@
 #include "proxy/exchange.h"
+#include "proxy/route_plan.h"
 
 #include <utility>
 
@@ -6,7 +7,9 @@
 
 namespace hangup::proxy {
 
-Proxy::Proxy(Dependencies dependencies) : needs_(std::move(dependencies)), ids_(needs_.scheduler) {}
+Proxy::Proxy(Dependencies dependencies) : needs_(std::move(dependencies)), ids_(needs_.scheduler) {
+  for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route);
+}
 
 Proxy::~Proxy() = default;
 
@@ -38,6 +41,10 @@ void Proxy::on_abandoned(const downstream::ClientInfo& client, MonoTime started)
   record.outcome = Outcome::client_gone;
   record.phase = Phase::reading_request;
   needs_.access_log.write(record);
+}
+
+const RoutePlan& Proxy::plan(const config::Route& route) const {
+  return plans_[static_cast<std::size_t>(&route - needs_.config->routes.data())];
 }
 
 void Proxy::shut_down() {

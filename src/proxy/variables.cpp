@@ -1,5 +1,8 @@
 #include "proxy/variables.h"
 
+#include "proxy/json_capture.h"
+#include "proxy/query.h"
+
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -8,39 +11,6 @@ namespace {
 
 std::optional<std::string_view> if_any(std::string_view text) {
   return text.empty() ? std::nullopt : std::optional(text);
-}
-
-// The first value of a query parameter, as it stands there: templates encode it for where it goes, so it is
-// decoded here.
-std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name,
-                                                std::string& scratch) {
-  const auto decode = [](std::string_view text, std::string& out) {
-    const auto hex = [](char c) {
-      return c >= '0' && c <= '9'   ? c - '0'
-             : c >= 'a' && c <= 'f' ? c - 'a' + 10
-             : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                    : -1;
-    };
-    out.clear();
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-        out += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-        i += 2;
-      } else {
-        out += text[i] == '+' ? ' ' : text[i];
-      }
-    }
-  };
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const std::size_t equals = pair.find('=');
-    decode(pair.substr(0, equals), scratch);
-    if (scratch != name) continue;
-    decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), scratch);
-    return scratch;
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -80,8 +50,9 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
     case Variable::response_header:
       return response == nullptr ? std::nullopt : response->fields.find(ref.name);
     case Variable::request_json:
+      return request_json == nullptr ? std::nullopt : request_json->value(ref.name);
     case Variable::response_json:
-      return std::nullopt;
+      return response_json == nullptr ? std::nullopt : response_json->value(ref.name);
     case Variable::route:
       return if_any(route);
     case Variable::upstream_server:

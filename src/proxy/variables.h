@@ -9,6 +9,8 @@
 
 namespace hangup::proxy {
 
+class JsonCapture;
+
 // Views into an exchange, for as long as a template is rendered. What is not known yet is null or empty.
 struct ExchangeVariables final : config::VariableSource {
   std::string_view request_id;
@@ -17,6 +19,8 @@ struct ExchangeVariables final : config::VariableSource {
   const downstream::ClientInfo* client = nullptr;
   const http::ResponseHead* response = nullptr;
   int status = 0;
+  const JsonCapture* request_json = nullptr;
+  const JsonCapture* response_json = nullptr;
   std::string_view route;
   std::string_view server;
   std::string_view outcome;

@@ -61,7 +61,10 @@ class StreamObserver {
   virtual void on_response_timeout() = 0;
   // What was waiting has been taken by the kernel.
   virtual void on_response_drained() = 0;
-  // The same, after the last byte of the response: the end of the stream.
+  // What waits of a response whose last byte was handed over: it is about to be offered to the kernel (true),
+  // or the kernel did not take all of it (false). To be prepared for dying in between.
+  virtual void on_finishing(bool finishing) = 0;
+  // The last byte of the response that waited has been taken by the kernel: the end of the stream.
   virtual void on_sent() = 0;
   // The client has sent FIN: it will send no more, and may or may not still read. At most once. `sign` is
   // when it was noticed.

@@ -23,6 +23,7 @@
 namespace hangup::proxy {
 
 class Exchange;
+struct RoutePlan;
 
 // What exchanges need; everything outlives the Proxy.
 struct Dependencies {
@@ -32,6 +33,7 @@ struct Dependencies {
   // This worker's side of each upstream of the configuration.
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   cleanup::Outbox& outbox;
+  cleanup::InFlightJournal* journal = nullptr;  // null: none is kept
   observe::AccessLog& access_log;
   spdlog::logger& log;
 };
@@ -57,8 +59,12 @@ class Proxy final : public downstream::RequestSink {
   std::string new_id() { return ids_.next(); }
   // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.
   void remove(Exchange& exchange);
+  // Of a route of the configuration.
+  const RoutePlan& plan(const config::Route& route) const;
   // To build a message's fields in; for one call at a time.
   std::vector<http::Field>& fields() { return fields_; }
+  // The same for a text.
+  std::string& scratch() { return scratch_; }
 
  private:
   Exchange& add(downstream::ClientStream& stream, http::RequestHead head);
@@ -66,6 +72,8 @@ class Proxy final : public downstream::RequestSink {
   Dependencies needs_;
   UuidGenerator ids_;
   std::vector<http::Field> fields_;
+  std::string scratch_;
+  std::vector<RoutePlan> plans_;  // as the configuration's routes
   std::list<std::unique_ptr<Exchange>> exchanges_;
 };
 

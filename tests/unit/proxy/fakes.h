@@ -45,6 +45,7 @@ class FakeClient final : public downstream::ClientStream {
     unsent = 0;
     room = SIZE_MAX;
     if (last) {
+      observer->on_finishing(true);
       observer->on_sent();
     } else {
       observer->on_response_drained();
@@ -55,7 +56,7 @@ class FakeClient final : public downstream::ClientStream {
   MonoTime started() const override { return started_; }
   void attach(downstream::StreamObserver& to) override { observer = &to; }
   void pause_request(bool pause) override { paused = pause; }
-  const http::Fields& trailers() const override { return no_trailers_; }
+  const http::Fields& trailers() const override { return request_trailers; }
   bool half_closed() const override { return fin; }
   void send_interim(int interim, std::span<const http::Field>) override { interims.push_back(interim); }
   void send_head(const downstream::ResponseStart& start) override {
@@ -74,9 +75,10 @@ class FakeClient final : public downstream::ClientStream {
   void cut() override { was_cut = true; }
   std::uint64_t body_bytes_sent() const override { return body.size() - unsent; }
 
+  http::Fields request_trailers;
+
  private:
   MonoTime started_;
-  http::Fields no_trailers_;
 };
 
 // What happened to one request to a server.
@@ -88,7 +90,9 @@ struct FakeRequestState {
   std::string method;
   std::string target;
   std::vector<std::pair<std::string, std::string>> fields;
+  http::Framing framing;
   std::string body;
+  std::vector<std::pair<std::string, std::string>> trailers;
   bool last = false;
   bool takes_body = true;
   bool paused = false;
@@ -137,11 +141,13 @@ class FakeUpstream final : public upstream::Upstream {
     void send_head(const upstream::OutgoingRequest& request) override {
       state_->head_sent = true;
       state_->target = request.target;
+      state_->framing = request.body;
       for (const http::Field& each : request.fields) state_->fields.emplace_back(each.name, each.value);
     }
-    bool send_body(std::string_view data, bool last, std::span<const http::Field>) override {
+    bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override {
       state_->body += data;
       state_->last = last;
+      for (const http::Field& each : trailers) state_->trailers.emplace_back(each.name, each.value);
       return state_->takes_body;
     }
     void pause_response(bool paused) override { state_->paused = paused; }
