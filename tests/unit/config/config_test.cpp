@@ -242,18 +242,6 @@ routes: [{upstream: c}]
   EXPECT_EQ(c.timeouts.idle, 3ms);
 }
 
-TEST(Config, AnInlineCleanupIsNamedAfterItsRoute) {
-  const auto config = valid(
-      "listeners: [{address: \"127.0.0.1:0\"}]\n"
-      "upstreams: {app: {servers: [\"http://127.0.0.1\"]}}\n"
-      "routes:\n"
-      "  - match: {path: \"/j/{id}\"}\n"
-      "    upstream: app\n"
-      "    on_disconnect: {cleanup: {url: \"http://127.0.0.1/{path.id}\"}}\n");
-  EXPECT_EQ(config->routes.front().on_disconnect.cleanups.at(0)->name, "route-1");
-  EXPECT_THAT(config->cleanups, IsEmpty());
-}
-
 TEST(Config, AFileThatCantBeReadIsAProblemWithoutAPosition) {
   const auto missing = load("/nowhere/hangup.yaml");
   ASSERT_FALSE(missing);
