@@ -14,7 +14,8 @@ constexpr auto flush_after = std::chrono::milliseconds(10);
 
 }  // namespace
 
-Worker::Worker(const Shared& shared) : access_log_(shared.loggers.access) {
+Worker::Worker(const Shared& shared)
+    : access_log_(shared.loggers.access), journal_(shared.outbox.make_journal()) {
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   for (const auto& [config, state] : shared.upstreams) {
     upstreams[config] = (upstreams_[config] = upstream::make_upstream(loop_, state)).get();
@@ -24,6 +25,7 @@ Worker::Worker(const Shared& shared) : access_log_(shared.loggers.access) {
                                                               .router = shared.router,
                                                               .upstreams = std::move(upstreams),
                                                               .outbox = shared.outbox,
+                                                              .journal = journal_.get(),
                                                               .access_log = access_log_,
                                                               .log = *shared.loggers.log});
   flush_timer_ = loop_.make_timer([this] {

@@ -47,6 +47,7 @@ class Worker {
 
   net::EventLoop loop_;
   observe::AccessLog access_log_;
+  std::unique_ptr<cleanup::InFlightJournal> journal_;
   std::map<const config::Upstream*, std::unique_ptr<upstream::Upstream>> upstreams_;
   std::unique_ptr<proxy::Proxy> proxy_;
   std::vector<std::unique_ptr<downstream::FrontEnd>> front_ends_;

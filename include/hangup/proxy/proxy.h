@@ -32,6 +32,7 @@ struct Dependencies {
   // This worker's side of each upstream of the configuration.
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   cleanup::Outbox& outbox;
+  cleanup::InFlightJournal* journal = nullptr;  // null: none is kept
   observe::AccessLog& access_log;
   spdlog::logger& log;
 };
