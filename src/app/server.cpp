@@ -15,6 +15,7 @@
 
 #include <hangup/app/server.h>
 #include <hangup/cleanup/cleanup.h>
+#include <hangup/cleanup/open.h>
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/socket.h>
 
@@ -72,6 +73,7 @@ class Server::Impl {
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
  private:
+  Result<void> open_outbox();
   Result<void> listen(const config::Listener& listener);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
@@ -80,7 +82,7 @@ class Server::Impl {
   std::shared_ptr<const config::Config> config_;
   const proxy::Router router_;
   observe::Loggers loggers_;
-  std::unique_ptr<cleanup::MemoryOutbox> outbox_;
+  std::unique_ptr<cleanup::Outbox> outbox_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
 };
@@ -91,8 +93,7 @@ Result<void> Server::Impl::start() {
   auto loggers = observe::open_loggers(config_->access_log, config_->log);
   if (!loggers) return std::unexpected(loggers.error());
   loggers_ = std::move(*loggers);
-  outbox_ = std::make_unique<cleanup::MemoryOutbox>(cleanup::MemoryOutbox::Options{}, loggers_.access,
-                                                    loggers_.log);
+  if (auto opened = open_outbox(); !opened) return opened;
 
   Shared shared{
       .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
@@ -107,6 +108,34 @@ Result<void> Server::Impl::start() {
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
     loggers_.log->info("listening name={} address={} workers={}", config_->listeners[i].name,
                        addresses_[i].to_string(), workers_.size());
+  }
+  return {};
+}
+
+// With the cleanups of exchanges that an earlier process died with, each of which gets its line now.
+Result<void> Server::Impl::open_outbox() {
+  auto opened = cleanup::open_outbox(*config_, loggers_.access, loggers_.log);
+  if (!opened) return std::unexpected(opened.error());
+  outbox_ = std::move(opened->outbox);
+  observe::AccessLog access_log(loggers_.access);
+  for (const cleanup::CrashedExchange& exchange : opened->crashed) {
+    observe::AccessRecord record;
+    record.start = exchange.started;
+    record.request_id = exchange.request_id;
+    record.client_ip = exchange.client_ip;
+    record.client_port = exchange.client_port;
+    record.method = exchange.method;
+    record.host = exchange.host;
+    record.path = exchange.path;
+    record.route = exchange.route;
+    record.status = exchange.status;
+    record.outcome = Outcome::crashed;
+    record.phase = exchange.phase;
+    record.upstream = exchange.upstream;
+    record.cleanup_ids = exchange.cleanup_ids;
+    record.cleanup_skipped = exchange.cleanup_skipped;
+    record.error = "hangup died with this exchange in flight";
+    access_log.write(record);
   }
   return {};
 }
@@ -131,7 +160,7 @@ void Server::Impl::drain(const std::function<bool()>& hurry) {
   workers_.clear();
   if (!hurried) deliver_cleanups(hurry);
   const cleanup::Counts counts = outbox_->counts();
-  loggers_.log->info("stopped; cleanups delivered={} dead={} lost={}", counts.delivered, counts.dead,
+  loggers_.log->info("stopped; cleanups delivered={} dead={} pending={}", counts.delivered, counts.dead,
                      counts.pending());
 }
 

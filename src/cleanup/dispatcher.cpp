@@ -52,6 +52,36 @@ std::vector<const Delivery*> Dispatcher::pending() const {
   return deliveries;
 }
 
+bool Dispatcher::forget(std::string_view id) {
+  const auto is_it = [id](const Handle& entry) { return entry->delivery.id == id; };
+  for (auto next = waiting_.begin(); next != waiting_.end(); ++next) {
+    if (!is_it(next->second)) continue;
+    const Handle entry = next->second;
+    waiting_.erase(next);
+    remove(entry);
+    return true;
+  }
+  for (auto& [name, receiver] : receivers_) {
+    const auto next = std::ranges::find_if(receiver.ready, is_it);
+    if (next == receiver.ready.end()) continue;
+    const Handle entry = *next;
+    receiver.ready.erase(next);
+    remove(entry);
+    return true;
+  }
+  return false;
+}
+
+void Dispatcher::retry_now(std::string_view id) {
+  const auto next =
+      std::ranges::find_if(waiting_, [id](const auto& each) { return each.second->delivery.id == id; });
+  if (next == waiting_.end()) return;
+  const Handle entry = next->second;
+  waiting_.erase(next);
+  entry->receiver->ready.push_back(entry);
+  pump(*entry->receiver);
+}
+
 bool Dispatcher::may_start(const Receiver& receiver) const {
   return !receiver.starved && !receiver.ready.empty() && receiver.under_way < limits_.per_receiver;
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -35,6 +36,10 @@ class Dispatcher {
   // `attempts`; the next one is not before `wait` has passed.
   void add(Delivery delivery, unsigned attempts = 0, Duration wait = {});
   std::vector<const Delivery*> pending() const;
+  // Drops a delivery, unless an attempt is under way. False when it is not here, or under way.
+  bool forget(std::string_view id);
+  // Ends the wait for its next attempt.
+  void retry_now(std::string_view id);
 
  private:
   struct Receiver;

@@ -64,6 +64,18 @@ bool Ledger::admit(const Delivery& delivery, std::size_t capacity) {
   return room;
 }
 
+void Ledger::restored(std::uint64_t deliveries) {
+  const std::scoped_lock lock(mutex_);
+  counts_.added += deliveries;
+}
+
+void Ledger::gone(std::uint64_t deliveries) {
+  if (deliveries == 0) return;
+  const std::scoped_lock lock(mutex_);
+  counts_.dead += deliveries;
+  if (counts_.pending() == 0) settled_.notify_all();
+}
+
 void Ledger::delivered(const Delivery& delivery, const AttemptRecord& attempt) {
   write_line(access_.get(), delivery, attempt, "delivered", std::nullopt, attempt.result.error);
   count(&Counts::delivered, true);

@@ -29,6 +29,12 @@ class Ledger final : public Progress {
   // Counts a new delivery in, if fewer than `capacity` are pending. Otherwise it is a dead letter at once,
   // and false.
   bool admit(const Delivery& delivery, std::size_t capacity);
+  // Of a durable outbox. Counts a delivery in, however many there are.
+  void admit(const Delivery&) { restored(1); }
+  // Deliveries that are pending from before, or once more.
+  void restored(std::uint64_t deliveries);
+  // Pending ones that nobody sends any more, as dropped by an operator; they count as dead.
+  void gone(std::uint64_t deliveries);
 
   void started(const Delivery&, unsigned) override {}
   void delivered(const Delivery& delivery, const AttemptRecord& attempt) override;

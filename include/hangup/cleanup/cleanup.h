@@ -119,6 +119,7 @@ class SnapshotPlan {
  private:
   std::string route_;
   std::vector<config::VariableRef> variables_;
+  std::vector<std::string> names_;  // of the variables, as templates write them
   bool wanted_ = false;
   bool names_response_ = false;
   bool names_request_json_ = false;

@@ -1,4 +1,5 @@
 #include "cleanup/dispatcher.h"
+#include "cleanup/ledger.h"
 
 #include "support/capturing_sink.h"
 #include "support/fake_scheduler.h"

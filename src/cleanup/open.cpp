@@ -1,0 +1,24 @@
+#include "cleanup/sqlite_outbox.h"
+
+#include <utility>
+
+#include <hangup/cleanup/open.h>
+
+namespace hangup::cleanup {
+
+Result<OpenedOutbox> open_outbox(const config::Config& config, std::shared_ptr<spdlog::logger> access_log,
+                                 std::shared_ptr<spdlog::logger> log) {
+  if (config.cleanups.empty() || config.outbox.store == config::Outbox::Store::memory) {
+    return OpenedOutbox{.outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{},
+                                                                 std::move(access_log), std::move(log)),
+                        .crashed = {}};
+  }
+  auto opened = SqliteOutbox::open({.path = config.outbox.path,
+                                    .keep_delivered = config.outbox.keep_delivered,
+                                    .in_flight_journal = config.outbox.in_flight_journal},
+                                   config, std::move(access_log), std::move(log));
+  if (!opened) return std::unexpected(opened.error());
+  return OpenedOutbox{.outbox = std::move(opened->outbox), .crashed = std::move(opened->crashed)};
+}
+
+}  // namespace hangup::cleanup

@@ -1,0 +1,121 @@
+#include "cleanup/snapshot.h"
+
+#include "cleanup/bytes.h"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+
+namespace hangup::cleanup {
+namespace {
+
+using config::Variable, config::VariableRef;
+
+constexpr std::uint8_t version = 1;
+
+// What the log line and the CloudEvents event say; the route and the times stand in the snapshot itself.
+constexpr std::array always = {Variable::request_method,  Variable::request_host,   Variable::request_path,
+                               Variable::request_query,   Variable::client_ip,      Variable::client_port,
+                               Variable::upstream_server, Variable::response_status};
+
+bool is_kept_elsewhere(Variable variable) {
+  return variable == Variable::request_id || variable == Variable::route || variable == Variable::outcome ||
+         variable == Variable::phase || variable == Variable::time;
+}
+
+void collect(std::vector<VariableRef>& found, const config::Template& text) {
+  for (const auto& segment : text.segments()) {
+    const auto* ref = std::get_if<VariableRef>(&segment);
+    if (ref == nullptr || is_kept_elsewhere(ref->variable)) continue;
+    const bool known = std::ranges::any_of(found, [&](const VariableRef& other) {
+      return other.variable == ref->variable && other.name == ref->name;
+    });
+    if (!known) found.push_back({.variable = ref->variable, .name = ref->name, .fallback = {}, .raw = false});
+  }
+}
+
+}  // namespace
+
+SnapshotPlan::SnapshotPlan(const config::Route& route)
+    : route_(route.name),
+      wanted_(route.cleanup_on.contains(Outcome::crashed) && !route.on_disconnect.cleanups.empty()) {
+  if (!wanted_) return;
+  bool event = false;
+  for (const auto& cleanup : route.on_disconnect.cleanups) {
+    collect(variables_, cleanup->url);
+    for (const auto& header : cleanup->headers) collect(variables_, header.second);
+    collect(variables_, cleanup->body);
+    event = event || cleanup->body_kind == config::Cleanup::Body::cloudevent;
+  }
+  const auto names = [&](Variable variable) {
+    return std::ranges::any_of(variables_, [&](const VariableRef& ref) { return ref.variable == variable; });
+  };
+  names_response_ = event || names(Variable::response_status) || names(Variable::response_header) ||
+                    names(Variable::response_json);
+  names_request_json_ = names(Variable::request_json);
+  for (const Variable variable : always) {
+    if (!names(variable))
+      variables_.push_back({.variable = variable, .name = {}, .fallback = {}, .raw = false});
+  }
+  for (const VariableRef& ref : variables_) names_.push_back(config::variable_name(ref));
+}
+
+void SnapshotPlan::append(std::string& out, const config::VariableSource& source, std::string_view request_id,
+                          WallTime started) const {
+  ByteWriter writer(out);
+  writer.number(version);
+  writer.string(request_id);
+  writer.string(route_);
+  writer.number(to_micros(started));
+  std::string scratch;
+  for (std::size_t i = 0; i < variables_.size(); ++i) {
+    const auto value = source.value(variables_[i], scratch);
+    if (!value) continue;
+    writer.string(names_[i]);
+    writer.string(*value);
+  }
+}
+
+std::optional<Snapshot> decode_snapshot(std::string_view bytes) {
+  ByteReader reader(bytes);
+  if (reader.number<std::uint8_t>() != version) return std::nullopt;
+  Snapshot snapshot;
+  snapshot.request_id = reader.string();
+  snapshot.route = reader.string();
+  snapshot.started = from_micros(reader.number<std::int64_t>());
+  while (reader.ok() && !reader.at_end()) {
+    std::string name(reader.string());
+    snapshot.values.emplace_back(std::move(name), reader.string());
+  }
+  if (!reader.ok()) return std::nullopt;
+  return snapshot;
+}
+
+std::optional<std::string_view> Snapshot::value(std::string_view name) const {
+  const auto found =
+      std::ranges::find(values, name, [](const auto& value) { return std::string_view(value.first); });
+  return found == values.end() ? std::nullopt : std::optional<std::string_view>(found->second);
+}
+
+std::optional<std::string_view> SnapshotVariables::value(const VariableRef& ref, std::string& scratch) const {
+  switch (ref.variable) {
+    case Variable::request_id:
+      return snapshot_.request_id;
+    case Variable::route:
+      return snapshot_.route;
+    case Variable::outcome:
+      return to_string(Outcome::crashed);
+    case Variable::phase:
+      return to_string(phase_);
+    case Variable::time:
+      scratch = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now_)));
+      return scratch;
+    default:
+      return snapshot_.value(config::variable_name(ref));
+  }
+}
+
+}  // namespace hangup::cleanup

@@ -1,0 +1,145 @@
+#include "cleanup/spool.h"
+
+#include "cleanup/bytes.h"
+#include "cleanup/delivery_codec.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+namespace hangup::cleanup {
+namespace {
+
+// Only while the store can't be written does a file grow at all.
+constexpr std::uint64_t most_bytes = 64 * 1024 * 1024;
+// A record is the length of what follows the checksum, the checksum, and the deliveries, each with its
+// length.
+constexpr std::size_t head_bytes = 2 * sizeof(std::uint32_t);
+
+std::uint32_t checksum(std::string_view bytes) {
+  return static_cast<std::uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+}
+
+std::vector<Delivery> decode_exchange(std::string_view bytes) {
+  std::vector<Delivery> deliveries;
+  ByteReader reader(bytes);
+  while (reader.ok() && !reader.at_end()) {
+    auto delivery = decode_delivery(reader.string());
+    if (!delivery) return {};
+    deliveries.push_back(*std::move(delivery));
+  }
+  return deliveries;
+}
+
+// Returns how many bytes are whole records.
+std::uint64_t read_records(std::string_view bytes, Spool::Found& found) {
+  const std::size_t all = bytes.size();
+  while (!bytes.empty()) {
+    ByteReader reader(bytes);
+    const auto size = reader.number<std::uint32_t>();
+    const auto expected = reader.number<std::uint32_t>();
+    if (!reader.ok() || size > bytes.size() - head_bytes) break;
+    const std::string_view record = bytes.substr(head_bytes, size);
+    if (checksum(record) != expected) break;
+    auto exchange = decode_exchange(record);
+    if (exchange.empty()) break;
+    found.exchanges.push_back(std::move(exchange));
+    bytes.remove_prefix(head_bytes + size);
+  }
+  found.torn += bytes.size();
+  return all - bytes.size();
+}
+
+}  // namespace
+
+Spool::Spool(const std::filesystem::path& path) {
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    files_[i].path = path;
+    files_[i].path += fmt::format(".spool-{}", i);
+  }
+}
+
+Spool::Found Spool::read() {
+  Found found;
+  for (File& file : files_) {
+    if (!open(file, 0)) continue;
+    std::ifstream stream(file.path, std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+    file.size = read_records(bytes, found);
+    // A torn record would hide what is appended after it.
+    if (file.size != bytes.size() && ::ftruncate(file.fd.get(), static_cast<off_t>(file.size)) != 0) {
+      fail(file, "can't shorten", errno);
+    }
+  }
+  return found;
+}
+
+bool Spool::append(const std::vector<Delivery>& deliveries) {
+  record_.assign(head_bytes, '\0');
+  ByteWriter writer(record_);
+  for (const Delivery& delivery : deliveries) {
+    const std::size_t start = record_.size();
+    writer.number(std::uint32_t{0});
+    encode(record_, delivery);
+    const auto size = static_cast<std::uint32_t>(record_.size() - start - sizeof(std::uint32_t));
+    std::memcpy(record_.data() + start, &size, sizeof size);
+  }
+  const auto size = static_cast<std::uint32_t>(record_.size() - head_bytes);
+  const std::uint32_t sum = checksum(std::string_view(record_).substr(head_bytes));
+  std::memcpy(record_.data(), &size, sizeof size);
+  std::memcpy(record_.data() + sizeof size, &sum, sizeof sum);
+  return write(files_[active_]);
+}
+
+bool Spool::open(File& file, int flags) {
+  file.fd = net::Fd(::open(file.path.c_str(), O_RDWR | O_CLOEXEC | flags, 0640));
+  if (file.fd) return true;
+  return errno == ENOENT && flags == 0 ? false : fail(file, "can't open", errno);
+}
+
+bool Spool::write(File& file) {
+  if (!file.fd && !open(file, O_CREAT)) return false;
+  if (file.size + record_.size() > most_bytes) return fail(file, "is full:", EFBIG);
+  const ssize_t written =
+      ::pwrite(file.fd.get(), record_.data(), record_.size(), static_cast<off_t>(file.size));
+  if (written != static_cast<ssize_t>(record_.size())) {
+    const int error = written < 0 ? errno : ENOSPC;
+    // The next record takes the place of what was written of this one.
+    return fail(file, "can't write", error);
+  }
+  file.size += record_.size();
+  trouble_.clear();
+  return true;
+}
+
+bool Spool::fail(const File& file, const char* what, int error) {
+  trouble_ = fmt::format("{} {}: {}", what, file.path.string(), std::strerror(error));
+  return false;
+}
+
+void Spool::flip() {
+  if (files_[1 - active_].size == 0) active_ = 1 - active_;
+}
+
+void Spool::clear() {
+  commit_done();
+  flip();
+  commit_done();
+}
+
+void Spool::commit_done() {
+  File& file = files_[1 - active_];
+  if (file.size == 0 || !file.fd) return;
+  // A file that can't be emptied is read once more after a crash, and its deliveries found to be known.
+  if (::ftruncate(file.fd.get(), 0) == 0) file.size = 0;
+}
+
+}  // namespace hangup::cleanup
