@@ -1,5 +1,6 @@
 #include "cleanup/dispatcher.h"
 
+#include "cleanup/ledger.h"
 #include "support/capturing_sink.h"
 #include "support/fake_scheduler.h"
 
