@@ -1,4 +1,5 @@
-#include "config/authority.h"
+#include "config/cleanup_target.h"
+#include "config/secrets.h"
 #include "config/sections.h"
 #include "config/variables.h"
 
@@ -10,66 +11,6 @@
 
 namespace hangup::config {
 namespace {
-
-constexpr std::string_view url_example = "an absolute URL such as http://127.0.0.1:9000/jobs/{request.id}";
-
-constexpr bool is_url_char(char c) {
-  return c > 0x20 && c < 0x7f && c != '#';
-}
-
-bool has_literal_dot_segment(std::string_view path) {
-  for (const std::string_view dots : {"/../", "/./"}) {
-    if (path.contains(dots)) return true;
-  }
-  return path.ends_with("/..") || path.ends_with("/.");
-}
-
-// What is wrong with it, or nothing. Scheme, host and port have to be written out: a client must not be able
-// to steer where the call goes.
-std::string fault_of_url(const Template& url) {
-  constexpr std::string_view scheme = "http://";
-  const auto* first = url.segments().empty() ? nullptr : std::get_if<std::string>(&url.segments().front());
-  const std::string_view start = first == nullptr ? std::string_view() : std::string_view(*first);
-  if (equals_ignoring_case(start.substr(0, 8), "https://")) {
-    return "this release calls cleanups by plain http; expected " + std::string(url_example);
-  }
-  if (!equals_ignoring_case(start.substr(0, scheme.size()), scheme)) {
-    return "scheme, host and port have to be written out; expected " + std::string(url_example);
-  }
-  const std::string_view rest = start.substr(scheme.size());
-  const std::size_t end = rest.find_first_of("/?#");
-  if (end == std::string_view::npos && !url.is_literal()) {
-    return "scheme, host and port have to be written out, without variables, and a / has to follow; "
-           "expected " +
-           std::string(url_example);
-  }
-  if (const auto authority = parse_authority(rest.substr(0, end)); !authority)
-    return authority.error().message;
-  for (const auto& segment : url.segments()) {
-    const auto* literal = std::get_if<std::string>(&segment);
-    if (literal == nullptr) continue;
-    if (!std::ranges::all_of(*literal, is_url_char)) {
-      return "a blank, a # or another character that a URL for a request can't have; percent-encode it";
-    }
-  }
-  const std::string_view text = url.text();
-  if (has_literal_dot_segment(text.substr(0, text.find('?'))))
-    return "a URL with dot segments; write what it means";
-  return {};
-}
-
-void read_url(Section& section, Cleanup& cleanup, std::vector<TemplateText>& templates) {
-  const Node* node = section.required("url", url_example);
-  if (node == nullptr) return;
-  Reader& reader = section.reader();
-  auto text = reader.template_text(*node, "url");
-  if (!text) return;
-  if (const std::string fault = fault_of_url(text->compiled); !fault.empty()) {
-    reader.problem(node->position, "`url`: " + fault);
-  }
-  cleanup.url = text->compiled;
-  templates.push_back(std::move(*text));
-}
 
 bool is_json_type(std::string_view content_type) {
   std::string_view type = content_type.substr(0, content_type.find(';'));
@@ -133,6 +74,31 @@ void read_retry(Section& section, Retry& retry) {
   });
 }
 
+void read_ok_status(Section& section, std::vector<int>& ok_status) {
+  section.each("ok_status", "a list of statuses", [&](const Node& node) {
+    const auto number = section.reader().number(node, "ok_status", 100, 599);
+    if (!number) return;
+    const int status = static_cast<int>(*number);
+    if (std::ranges::find(ok_status, status) != ok_status.end())
+      return section.reader().problem(node.position, "`ok_status`: " + shown(node.text) + " twice");
+    ok_status.push_back(status);
+  });
+}
+
+void read_times(Section& section, Cleanup& cleanup) {
+  section.duration("timeout", cleanup.timeout);
+  section.duration("delay", cleanup.delay, Duration::zero());
+  section.duration_or("expire_after", "never", cleanup.expire_after, milliseconds(1));
+  if (!cleanup.expire_after || cleanup.delay < *cleanup.expire_after) return;
+  const auto* delay = section.node().find("delay");
+  const auto* expiry = section.node().find("expire_after");
+  section.reader().problem((delay != nullptr ? delay : expiry)->value->position,
+                           "`delay`, " + format_duration(cleanup.delay) +
+                               ", is not shorter than `expire_after`, " +
+                               format_duration(*cleanup.expire_after) +
+                               (expiry == nullptr ? " unless you set it" : "") + ": it would never be sent");
+}
+
 }  // namespace
 
 std::optional<std::string> read_method(Reader& reader, const Node& node, std::string_view key) {
@@ -163,7 +129,7 @@ std::shared_ptr<const Cleanup> read_cleanup(Reader& reader, const Node& node, st
   cleanup->name = std::move(name);
   Section section(reader, node, cleanup->name);
   std::vector<TemplateText> templates;
-  read_url(section, *cleanup, templates);
+  read_target(section, *cleanup, templates);
   if (const Node* method = section.optional("method")) {
     if (auto text = read_method(reader, *method, "method")) cleanup->method = std::move(*text);
   }
@@ -174,8 +140,10 @@ std::shared_ptr<const Cleanup> read_cleanup(Reader& reader, const Node& node, st
     }
   }
   read_body(section, *cleanup, templates);
-  section.duration("timeout", cleanup->timeout);
+  read_times(section, *cleanup);
   section.section("retry", [&](Section& retry) { read_retry(retry, cleanup->retry); });
+  read_ok_status(section, cleanup->ok_status);
+  cleanup->signing_keys = read_signing_keys(section);
   section.finish();
   if (inline_path != nullptr) {
     for (const TemplateText& text : templates) check_captures(reader, text, *inline_path);

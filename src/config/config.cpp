@@ -1,12 +1,9 @@
+#include "config/file.h"
 #include "config/sections.h"
 
 #include <sched.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <thread>
 
 namespace hangup::config {
@@ -16,6 +13,7 @@ using Loaded = std::expected<std::shared_ptr<const Config>, std::vector<Problem>
 
 constexpr unsigned most_workers = 256;
 constexpr std::size_t most_file_bytes = 4 * 1024 * 1024;
+constexpr std::string_view not_a_configuration = "not a configuration";
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -47,6 +45,7 @@ void read_root(Section& root, Config& config) {
   const auto upstreams = read_upstreams(root, config);
   const auto cleanups = read_cleanups(root, config);
   read_routes(root, upstreams, cleanups, config);
+  read_outbox(root, config.outbox);
   read_access_log(root, config.access_log);
   read_log(root, config.log);
   root.section("shutdown",
@@ -54,38 +53,20 @@ void read_root(Section& root, Config& config) {
   root.finish();
 }
 
-Problem too_large() {
-  return {{}, "larger than " + format_bytes(Bytes{most_file_bytes}) + ": not a configuration"};
-}
-
-// The whole file, or one byte more than a configuration may have.
-std::expected<std::string, Problem> read_file(const std::filesystem::path& file) {
-  const auto unreadable = [] {
-    return std::unexpected(Problem{{}, std::string("can't be read: ") + std::strerror(errno)});
-  };
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "re"), std::fclose);
-  if (!stream) return unreadable();
-  std::string text;
-  char chunk[16 * 1024];
-  while (text.size() <= most_file_bytes) {
-    const std::size_t count = std::fread(chunk, 1, sizeof chunk, stream.get());
-    text.append(chunk, count);
-    if (count < sizeof chunk) break;
-  }
-  if (std::ferror(stream.get()) != 0) return unreadable();
-  return text;
-}
-
 }  // namespace
 
 Loaded load(const std::filesystem::path& file) {
-  auto text = read_file(file);
-  if (!text) return std::unexpected(std::vector{std::move(text.error())});
+  const auto text = read_file(file, most_file_bytes, not_a_configuration);
+  if (!text) return std::unexpected(std::vector{Problem{{}, text.error().message}});
   return parse(*text, file);
 }
 
 Loaded parse(const std::string& text, const std::filesystem::path& name) {
-  if (text.size() > most_file_bytes) return std::unexpected(std::vector{too_large()});
+  if (text.size() > most_file_bytes) {
+    return std::unexpected(std::vector{Problem{
+        {},
+        "larger than " + format_bytes(Bytes{most_file_bytes}) + ": " + std::string(not_a_configuration)}});
+  }
   Document document = read_document(text);
   Reader reader(text);
   for (Problem& problem : document.problems) reader.problem(problem.position, std::move(problem.message));

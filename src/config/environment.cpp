@@ -29,10 +29,14 @@ void append_reference(Expansion& out, std::size_t offset, std::string_view refer
   const std::size_t separator = reference.find(":-");
   const std::string name(reference.substr(0, separator));
   if (!is_name(name)) {
-    out.errors.push_back({offset, shown(name) + " is no name of an environment variable: expected ${NAME} or "
-                                                "${NAME:-default}; write $$ for a plain $"});
+    out.errors.push_back({offset,
+                          shown(name) + " is no name of an environment variable: expected ${NAME} or "
+                                        "${NAME:-default}; write $$ for a plain $",
+                          true});
     return;
   }
+  out.as_written += '$';
+  append_value(out.as_written, '{' + std::string(reference) + '}', for_template);
   const char* value = std::getenv(name.c_str());
   if (separator != std::string_view::npos) {
     // As in a shell, ":-" also replaces an empty value.
@@ -63,10 +67,12 @@ Expansion expand_environment(std::string_view raw, bool for_template) {
   while (at < raw.size()) {
     const std::size_t dollar = std::min(raw.find('$', at), raw.size());
     out.text += raw.substr(at, dollar - at);
+    out.as_written += raw.substr(at, dollar - at);
     at = dollar;
     const std::string_view rest = raw.substr(at);
     if (rest.starts_with("$$")) {
       out.text += '$';
+      out.as_written += '$';
       at += 2;
     } else if (rest.starts_with("${")) {
       const std::size_t end = rest.find('}');
@@ -78,6 +84,7 @@ Expansion expand_environment(std::string_view raw, bool for_template) {
       at += end + 1;
     } else if (!rest.empty()) {
       out.text += '$';
+      out.as_written += '$';
       ++at;
     }
     out.marks.emplace_back(out.text.size(), at);

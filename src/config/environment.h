@@ -14,9 +14,11 @@ struct Expansion {
   struct Error {
     std::size_t offset = 0;  // into the raw text
     std::string message;
+    bool quotes_text = false;  // the message shows what no environment variable is called
   };
 
   std::string text;
+  std::string as_written;  // of a template: ${NAME} left as it is, and no template variable
   std::vector<Error> errors;
 
   // Where in the raw text an offset into `text` comes from.

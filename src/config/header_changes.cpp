@@ -1,4 +1,5 @@
 // Headers that a configuration sets or removes.
+#include "config/file.h"
 #include "config/sections.h"
 #include "config/variables.h"
 
@@ -44,6 +45,27 @@ void check_header_literals(Reader& reader, const TemplateText& text) {
   }
 }
 
+// `{file: /run/x}`: the whole value is in that file, since it is a secret.
+std::optional<TemplateText> read_value_file(Reader& reader, const Node& node, std::string_view header) {
+  Section section(reader, node, header);
+  const Node* name = section.required("file", "the path of a file with the header's value");
+  section.finish();
+  const auto path = name == nullptr ? std::nullopt : reader.text(*name, "file", "the path of a file");
+  if (!path) return std::nullopt;
+  const auto fault = [&](std::string_view what) {
+    reader.problem(name->position, "`file`: " + path->value + ": " + std::string(what));
+    return std::nullopt;
+  };
+  constexpr std::size_t most = std::size_t{16} * 1024;
+  auto text = read_file(path->value, most, "no value of a header");
+  if (!text) return fault(text.error().message);
+  while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+  if (text->empty()) return fault("is empty, expected the header's value");
+  if (!std::ranges::all_of(*text, is_value_char))
+    return fault("has line breaks or control characters, which a header's value can't have");
+  return TemplateText{Template::secret(*text, "(from " + path->value + ")"), name};
+}
+
 }  // namespace
 
 bool check_header_name(Reader& reader, const Node& node, HeaderOf message) {
@@ -85,7 +107,8 @@ std::vector<std::pair<std::string, TemplateText>> read_headers(Reader& reader, c
                      "duplicate header " + shown(name->text) + ": header names compare without case");
       continue;
     }
-    auto text = reader.template_text(*value, name->text);
+    auto text = value->kind == Node::Kind::mapping ? read_value_file(reader, *value, name->text)
+                                                   : reader.template_text(*value, name->text);
     if (!text) continue;
     check_header_literals(reader, *text);
     headers.emplace_back(name->text, std::move(*text));
@@ -93,23 +116,21 @@ std::vector<std::pair<std::string, TemplateText>> read_headers(Reader& reader, c
   return headers;
 }
 
-void read_header_changes(Section& route, std::string_view key, HeaderOf message, const PathPattern& path,
+void read_header_changes(Section& section, HeaderOf message, const PathPattern& path,
                          HeaderChanges& changes) {
-  route.section(key, [&](Section& section) {
-    Reader& reader = section.reader();
-    if (const Node* node = section.optional("set_header")) {
-      for (auto& [name, text] : read_headers(reader, *node, "set_header", message)) {
-        check_moment(reader, text,
-                     message == HeaderOf::request ? Moment::before_the_request : Moment::before_the_response);
-        check_captures(reader, text, path);
-        changes.set.emplace_back(name, std::move(text.compiled));
-      }
+  Reader& reader = section.reader();
+  if (const Node* node = section.optional("set_header")) {
+    for (auto& [name, text] : read_headers(reader, *node, "set_header", message)) {
+      check_moment(reader, text,
+                   message == HeaderOf::request ? Moment::before_the_request : Moment::before_the_response);
+      check_captures(reader, text, path);
+      changes.set.emplace_back(name, std::move(text.compiled));
     }
-    section.each("remove_header", "a list of header names", [&](const Node& node) {
-      auto text = reader.text(node, "remove_header", "a header's name");
-      if (!text || !check_header_name(reader, node, message)) return;
-      changes.remove.push_back(std::move(text->value));
-    });
+  }
+  section.each("remove_header", "a list of header names", [&](const Node& node) {
+    auto text = reader.text(node, "remove_header", "a header's name");
+    if (!text || !check_header_name(reader, node, message)) return;
+    changes.remove.push_back(std::move(text->value));
   });
 }
 

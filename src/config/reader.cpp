@@ -3,6 +3,7 @@
 #include "config/environment.h"
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 #include <utility>
 
@@ -80,7 +81,27 @@ std::optional<TemplateText> Reader::template_text(const Node& node, std::string_
     problem(within(node, expansion.raw_offset(compiled.error().offset)), std::move(compiled.error().message));
     return std::nullopt;
   }
+  if (expansion.as_written != expansion.text) {
+    // The environment may also have given a part of a variable's name.
+    auto written = Template::parse(expansion.as_written);
+    compiled->set_as_written(written ? std::move(*written) : Template::secret("(not shown)", {}));
+  }
   return TemplateText{std::move(*compiled), &node};
+}
+
+std::optional<std::uint64_t> Reader::number(const Node& node, std::string_view key, std::uint64_t least,
+                                            std::uint64_t most) {
+  const std::string expected = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+  const auto read = text(node, key, expected);
+  if (!read) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* last = read->value.data() + read->value.size();
+  const auto [end, code] = std::from_chars(read->value.data(), last, number);
+  if (code != std::errc{} || end != last || number < least || number > most) {
+    unexpected(node, key, expected);
+    return std::nullopt;
+  }
+  return number;
 }
 
 Position Reader::within(const Node& node, std::size_t offset) const {

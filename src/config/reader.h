@@ -40,6 +40,8 @@ class Reader {
   // `key` names the value in messages. nullopt: a problem was reported.
   std::optional<Text> text(const Node& node, std::string_view key, std::string_view expected = "a text");
   std::optional<TemplateText> template_text(const Node& node, std::string_view key);
+  std::optional<std::uint64_t> number(const Node& node, std::string_view key, std::uint64_t least,
+                                      std::uint64_t most);
 
   // The place of the byte at `offset` of the scalar's text, if it stands in the file as it is; else the
   // scalar's.

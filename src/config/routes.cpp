@@ -1,5 +1,4 @@
 #include "config/sections.h"
-#include "config/variables.h"
 
 #include <algorithm>
 #include <array>
@@ -86,45 +85,12 @@ std::shared_ptr<const Upstream> read_upstream(Section& section, const ByName<Ups
   return nullptr;
 }
 
-std::shared_ptr<const Cleanup> find_cleanup(Reader& reader, const Node& node, const ByName<Cleanup>& cleanups,
-                                            const Route& route) {
-  const auto text = reader.text(node, "cleanup", "the name of a cleanup, none, or a cleanup");
-  if (!text || text->value == "none") return nullptr;
-  const auto found = cleanups.find(text->value);
-  if (found == cleanups.end()) {
-    auto names = names_of(cleanups);
-    const std::string expected = known_names("cleanups", names) + "; none, or a mapping with a cleanup";
-    names.emplace_back("none");
-    reader.unexpected(node, "cleanup", expected, names);
-    return nullptr;
-  }
-  const Cleanup& cleanup = *found->second;
-  std::vector<std::string> missing = missing_captures(cleanup.url, route.match.path);
-  const auto add_missing = [&](const Template& text_of) {
-    for (std::string& name : missing_captures(text_of, route.match.path)) missing.push_back(std::move(name));
-  };
-  add_missing(cleanup.body);
-  for (const auto& [name, value] : cleanup.headers) add_missing(value);
-  for (const std::string& name : missing) {
-    reader.problem(node.position, "cleanup " + shown(cleanup.name) + " needs {path." + name +
-                                      "}, which this route's path " + shown(route.match.path.text) +
-                                      " does not capture");
-  }
-  return found->second;
-}
-
-void read_on_disconnect(Section& section, const ByName<Cleanup>& cleanups, Route& route) {
+void read_on_disconnect(Section& section, const ByName<Cleanup>& cleanups, Route& route, Config& config) {
   Policy& policy = route.on_disconnect;
   section.choice("upstream", policy.upstream, upstream_policies);
   section.choice("half_close", policy.half_close, half_close_policies);
   section.duration("grace", policy.grace, Duration::zero());
-  const Node* cleanup = section.optional("cleanup");
-  if (cleanup == nullptr) return;
-  Reader& reader = section.reader();
-  auto called = cleanup->kind == Node::Kind::mapping
-                    ? read_cleanup(reader, *cleanup, route.name, &route.match.path)
-                    : find_cleanup(reader, *cleanup, cleanups, route);
-  if (called) policy.cleanups.push_back(std::move(called));
+  read_called_cleanups(section, cleanups, route, config);
 }
 
 void read_cleanup_on(Section& section, OutcomeSet& outcomes) {
@@ -147,21 +113,24 @@ void read_cleanup_on(Section& section, OutcomeSet& outcomes) {
   outcomes = read;
 }
 
-Route read_route(Reader& reader, const Node& node, const Names& names, std::size_t number) {
+Route read_route(Reader& reader, const Node& node, const Names& names, Config& config) {
   Route route;
-  route.name = "route-" + std::to_string(number);
+  route.name = "route-" + std::to_string(config.routes.size() + 1);
   route.position = node.position;
   route.match.path = {.text = "/*", .segments = {}, .prefix = true};
   Section section(reader, node, "routes");
   section.text("name", route.name);
   section.section("match", [&](Section& match) { read_match(match, route.match); });
   if (section.is_mapping()) route.upstream = read_upstream(section, names.upstreams);
-  read_header_changes(section, "request", HeaderOf::request, route.match.path, route.request);
-  read_header_changes(section, "response", HeaderOf::response, route.match.path, route.response);
+  section.section("request",
+                  [&](Section& changes) { read_request_changes(changes, route.match.path, route.request); });
+  section.section("response", [&](Section& changes) {
+    read_header_changes(changes, HeaderOf::response, route.match.path, route.response);
+  });
   bool names_cleanup = false;
   section.section("on_disconnect", [&](Section& policy) {
     names_cleanup = policy.has("cleanup");
-    read_on_disconnect(policy, names.cleanups, route);
+    read_on_disconnect(policy, names.cleanups, route, config);
   });
   read_cleanup_on(section, route.cleanup_on);
   if (section.has("cleanup_on") && !names_cleanup) {
@@ -184,7 +153,7 @@ void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<
   }
   std::map<std::string, Position, std::less<>> seen;
   for (const auto& item : node->items) {
-    Route route = read_route(reader, *item, {upstreams, cleanups}, config.routes.size() + 1);
+    Route route = read_route(reader, *item, {upstreams, cleanups}, config);
     const auto [first, is_new] = seen.emplace(route.name, route.position);
     if (!is_new) {
       const auto* name = item->find("name");

@@ -1,7 +1,6 @@
 #include "config/section.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
 #include <hangup/base/units.h>
@@ -49,14 +48,29 @@ void Section::text(std::string_view key, std::string& out) {
 void Section::duration(std::string_view key, Duration& out, Duration least) {
   const Node* value = optional(key);
   if (value == nullptr) return;
-  constexpr std::string_view expected = "a duration such as 250ms, 30s, 15m or 1h";
-  const auto text = reader_.text(*value, key, expected);
+  std::optional<Duration> read;
+  duration(key, *value, {}, read, least);
+  out = read.value_or(out);
+}
+
+void Section::duration_or(std::string_view key, std::string_view word, std::optional<Duration>& out,
+                          Duration least) {
+  if (const Node* value = optional(key)) duration(key, *value, word, out, least);
+}
+
+void Section::duration(std::string_view key, const Node& value, std::string_view word,
+                       std::optional<Duration>& out, Duration least) {
+  const std::string or_word = word.empty() ? std::string() : ", or " + std::string(word);
+  const std::string expected = "a duration such as 250ms, 30s, 15m or 1h" + or_word;
+  const auto text = reader_.text(value, key, expected);
   if (!text) return;
+  if (!word.empty() && text->value == word) return out.reset();
   const auto duration = parse_duration(text->value);
-  if (!duration) return reader_.unexpected(*value, key, expected);
+  if (!duration) return reader_.unexpected(value, key, expected);
   if (*duration < least || *duration > longest) {
     return reader_.unexpected(
-        *value, key, "a duration from " + format_duration(least) + " to " + format_duration(longest));
+        value, key,
+        "a duration from " + format_duration(least) + " to " + format_duration(longest) + or_word);
   }
   out = *duration;
 }
@@ -79,16 +93,7 @@ void Section::bytes(std::string_view key, std::uint64_t& out, std::uint64_t leas
 void Section::number(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most) {
   const Node* value = optional(key);
   if (value == nullptr) return;
-  const std::string expected = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
-  const auto text = reader_.text(*value, key, expected);
-  if (!text) return;
-  std::uint64_t number = 0;
-  const char* last = text->value.data() + text->value.size();
-  const auto [end, code] = std::from_chars(text->value.data(), last, number);
-  if (code != std::errc{} || end != last || number < least || number > most) {
-    return reader_.unexpected(*value, key, expected);
-  }
-  out = number;
+  if (const auto number = reader_.number(*value, key, least, most)) out = *number;
 }
 
 std::optional<std::size_t> Section::choose(std::string_view key, const std::vector<std::string_view>& names) {
@@ -103,6 +108,10 @@ std::optional<std::size_t> Section::choose(std::string_view key, const std::vect
     return std::nullopt;
   }
   return static_cast<std::size_t>(found - names.begin());
+}
+
+void Section::boolean(std::string_view key, bool& out) {
+  choice(key, out, std::array<std::pair<std::string_view, bool>, 2>{{{"true", true}, {"false", false}}});
 }
 
 void Section::section(std::string_view key, const std::function<void(Section&)>& read) {

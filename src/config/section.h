@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,15 +34,19 @@ class Section {
   void text(std::string_view key, std::string& out);
   // From `least` (1 ms unless given) to a year.
   void duration(std::string_view key, Duration& out, Duration least = milliseconds(1));
+  // The same, or `word` for nullopt.
+  void duration_or(std::string_view key, std::string_view word, std::optional<Duration>& out, Duration least);
   void bytes(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
   void number(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most);
   // Numbers and sizes into narrower types.
   template <typename Integer>
   void number(std::string_view key, Integer& out, std::uint64_t least, std::uint64_t most);
-  // One of a few names.
+  // One of a few names. False: a problem was reported.
   template <typename Enum, std::size_t N>
-  void choice(std::string_view key, Enum& out,
+  bool choice(std::string_view key, Enum& out,
               const std::array<std::pair<std::string_view, Enum>, N>& choices);
+  // true or false.
+  void boolean(std::string_view key, bool& out);
   // A mapping of its own; `read` may be called at most once.
   void section(std::string_view key, const std::function<void(Section&)>& read);
   // Every item of a list, or the one value that stands for a list of one.
@@ -50,6 +55,8 @@ class Section {
   void finish();
 
  private:
+  void duration(std::string_view key, const Node& value, std::string_view word, std::optional<Duration>& out,
+                Duration least);
   std::optional<std::size_t> choose(std::string_view key, const std::vector<std::string_view>& names);
 
   Reader& reader_;
@@ -69,11 +76,13 @@ void Section::number(std::string_view key, Integer& out, std::uint64_t least, st
 }
 
 template <typename Enum, std::size_t N>
-void Section::choice(std::string_view key, Enum& out,
+bool Section::choice(std::string_view key, Enum& out,
                      const std::array<std::pair<std::string_view, Enum>, N>& choices) {
   std::vector<std::string_view> names;
   for (const auto& [name, value] : choices) names.push_back(name);
-  if (const auto index = choose(key, names)) out = choices[*index].second;
+  const auto index = choose(key, names);
+  if (index) out = choices[*index].second;
+  return index.has_value() || !has(key);
 }
 
 }  // namespace hangup::config

@@ -30,6 +30,7 @@ ByName<Upstream> read_upstreams(Section& root, Config& config);
 ByName<Cleanup> read_cleanups(Section& root, Config& config);
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
                  Config& config);
+void read_outbox(Section& root, Outbox& outbox);
 void read_access_log(Section& root, AccessLog& access_log);
 void read_log(Section& root, Log& log);
 
@@ -46,8 +47,14 @@ bool check_header_name(Reader& reader, const Node& node, HeaderOf message);
 // name: template pairs.
 std::vector<std::pair<std::string, TemplateText>> read_headers(Reader& reader, const Node& node,
                                                                std::string_view key, HeaderOf message);
-// request: or response: of a route.
-void read_header_changes(Section& route, std::string_view key, HeaderOf message, const PathPattern& path,
-                         HeaderChanges& changes);
+// set_header and remove_header of a route's request or response.
+void read_header_changes(Section& section, HeaderOf message, const PathPattern& path, HeaderChanges& changes);
+// request: of a route.
+void read_request_changes(Section& section, const PathPattern& path, RequestChanges& changes);
+
+// on_disconnect.cleanup of a route: what it calls. Those that are written there get the route's name and go
+// to `config` too, where every other cleanup is already.
+void read_called_cleanups(Section& on_disconnect, const ByName<Cleanup>& cleanups, Route& route,
+                          Config& config);
 
 }  // namespace hangup::config

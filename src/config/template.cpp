@@ -30,12 +30,16 @@ constexpr std::array<Named, 13> plain_names = {{
 }};
 
 // Followed by a dot and the name of what is meant.
-constexpr std::array<Named, 4> families = {{
+constexpr std::array<Named, 6> families = {{
     {"request.query", Variable::request_query_parameter},
     {"request.header", Variable::request_header},
+    {"request.json", Variable::request_json},
     {"path", Variable::path_capture},
     {"response.header", Variable::response_header},
+    {"response.json", Variable::response_json},
 }};
+
+constexpr std::size_t most_json_parts = 16;
 
 constexpr bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -62,9 +66,6 @@ std::string unknown_variable(std::string_view name) {
   constexpr std::size_t longest_name = 100;
   const std::string message = "unknown variable " + braced(name.substr(0, longest_name));
   if (name.size() > longest_name) return message;
-  if (name.starts_with("request.json.") || name.starts_with("response.json.")) {
-    return message + ": fields of JSON bodies are not in this release";
-  }
   std::vector<std::string_view> names;
   for (const Named& named : plain_names) names.push_back(named.name);
   if (const auto near = nearest_name(name, names); !near.empty()) {
@@ -80,18 +81,37 @@ std::string unknown_variable(std::string_view name) {
   return message + "; a plain { before a letter is written {{";
 }
 
+// What is wrong with the name that follows a family's, or nothing.
+std::string_view fault_of_name(Variable family, std::string_view name) {
+  if (family == Variable::request_header || family == Variable::response_header) {
+    return std::ranges::all_of(name, is_token_char) ? "" : "names no valid header";
+  }
+  if (family == Variable::request_json || family == Variable::response_json) {
+    if (name.starts_with('.') || name.ends_with('.') || name.contains("..")) {
+      return "has an empty part: a field's path is keys with one dot between two of them";
+    }
+    if (std::ranges::count(name, '.') >= static_cast<std::ptrdiff_t>(most_json_parts)) {
+      return "has more than 16 parts";
+    }
+  }
+  return {};
+}
+
 std::expected<VariableRef, std::string> find_variable(std::string_view name) {
   for (const Named& named : plain_names) {
     if (name == named.name) return VariableRef{.variable = named.variable, .name = {}, .fallback = {}};
   }
   for (const Named& family : families) {
-    if (!name.starts_with(family.name) || !name.substr(family.name.size()).starts_with('.')) continue;
-    const std::string_view rest = name.substr(family.name.size() + 1);
-    if (rest.empty()) return std::unexpected(braced(name) + " lacks the name of what is meant");
-    const bool is_header =
-        family.variable == Variable::request_header || family.variable == Variable::response_header;
-    if (is_header && !std::ranges::all_of(rest, is_token_char)) {
-      return std::unexpected(braced(name) + " names no valid header");
+    if (!name.starts_with(family.name)) continue;
+    std::string_view rest = name.substr(family.name.size());
+    if (!rest.empty() && !rest.starts_with('.')) continue;
+    rest.remove_prefix(std::min<std::size_t>(rest.size(), 1));
+    if (rest.empty()) {
+      return std::unexpected(braced(name) + " lacks the name of what is meant: write " +
+                             braced(std::string(family.name) + ".NAME"));
+    }
+    if (const auto fault = fault_of_name(family.variable, rest); !fault.empty()) {
+      return std::unexpected(braced(name) + " " + std::string(fault));
     }
     return VariableRef{.variable = family.variable, .name = std::string(rest), .fallback = {}};
   }
@@ -122,9 +142,9 @@ constexpr bool breaks_a_url(char c) {
   return byte <= 0x20 || byte >= 0x7f || c == '#';
 }
 
-// Whether the path of an absolute URL has a segment that is "." or "..", also as %2e.
+// Whether the path of a URL, absolute or from its path on, has a segment that is "." or "..", also as %2e.
 bool has_dot_segment(std::string_view url) {
-  const std::size_t scheme = url.find("://");
+  const std::size_t scheme = url.starts_with('/') ? std::string_view::npos : url.find("://");
   const std::size_t start = url.find('/', scheme == std::string_view::npos ? 0 : scheme + 3);
   if (start == std::string_view::npos) return false;
   std::string_view path = url.substr(start, url.find_first_of("?#", start) - start);
@@ -224,6 +244,18 @@ std::expected<Template, TemplateError> Template::parse(std::string_view text) {
     }
   }
   end_literal();
+  return result;
+}
+
+Template Template::secret(std::string text, std::string written) {
+  const auto literal = [](std::string value) {
+    Template result;
+    result.text_ = value;
+    result.segments_.emplace_back(std::move(value));
+    return result;
+  };
+  Template result = literal(std::move(text));
+  result.set_as_written(literal(std::move(written)));
   return result;
 }
 

@@ -10,9 +10,11 @@ bool is_known_at(Variable variable, Moment moment) {
     case Variable::outcome:
     case Variable::phase:
       return moment == Moment::after_the_end;
+    case Variable::request_json:
+    case Variable::response_json:
+      return moment == Moment::after_the_end;
     case Variable::response_status:
     case Variable::response_header:
-    case Variable::response_json:
       return moment != Moment::before_the_request;
     default:
       return true;
@@ -47,8 +49,10 @@ void for_each_variable(const TemplateText& text, Visit visit) {
 void check_moment(Reader& reader, const TemplateText& text, Moment moment) {
   for_each_variable(text, [&](const VariableRef& ref, std::size_t offset) {
     if (is_known_at(ref.variable, moment)) return;
-    const std::string_view here = moment == Moment::before_the_request ? "before the response has come"
-                                                                       : "before the exchange has ended";
+    const bool is_field = ref.variable == Variable::request_json || ref.variable == Variable::response_json;
+    const std::string_view here = is_field ? "before the body has passed: cleanups know it"
+                                  : moment == Moment::before_the_request ? "before the response has come"
+                                                                         : "before the exchange has ended";
     reader.problem(reader.within(*text.node, offset),
                    "{" + variable_name(ref) + "} is not known here, " + std::string(here));
   });

@@ -84,6 +84,48 @@ TEST_F(CommandLine, ExplainNamesTheRouteAndWhatADisconnectWouldDo) {
   EXPECT_TRUE(mentions(unmatched.out, "405")) << unmatched.out;
 }
 
+TEST_F(CommandLine, ExplainShowsWhatIsPlantedAndCalledButNoSecret) {
+  const std::string secret = "whsec_" + std::string(32, 'A');
+  write_file(dir_ / "token", "Bearer of-file\n");
+  const std::string path = file(R"(listeners: [{address: "127.0.0.1:0"}]
+upstreams: {app: {servers: ["http://127.0.0.1:9", "http://127.0.0.1:10"]}}
+routes:
+  - match: {path: "/jobs/{id}"}
+    upstream: app
+    request:
+      set_header: {X-Job: "{path.id}-${T}", X-Api-Key: "of-text", X-Token: {file: )" +
+                                (dir_ / "token").string() + R"(}}
+      set_query: {job: "{request.id}"}
+      set_json: {meta.rid: "{request.id}", meta.n: "{request.query.n|raw|0}"}
+    on_disconnect:
+      cleanup:
+        - {to: same_server, url: "/stop/{path.id}?t=${T}", method: DELETE, ok_status: 404, delay: 1s}
+        - {url: "https://h/{response.json.id}", expire_after: never, signing_secret: )" +
+                                secret + R"(}
+        - {to: every_server, url: /stop, signing_secret: ["${S}", )" +
+                                secret + "]}\n");
+  const Finished said =
+      ::hangup::test::run({"env", "T=of-environment", "S=whsec_" + std::string(31, 'A') + "B", binary(),
+                           "explain", "-c", path, "POST", "http://test.example/jobs/7?n=2"});
+  EXPECT_EQ(said.exit.status, 0) << said.err;
+  for (const std::string line :
+       {"  header X-Job: 7-${T}", "  header X-Api-Key: (not shown)", "  header X-Token: (not shown)",
+        "  query job=<request.id>", "  JSON meta.rid: \"<request.id>\"", "  JSON meta.n: 2",
+        "cleanup route-1 (1 of 3), called for client_gone, deadline, shutdown, crashed",
+        "  DELETE /stop/7?t=${T}, to the server that had the request (same_server)", "  done with 2xx, 404",
+        "  after 1s, up to 8 attempts of 5s each, none later than 1m after the end",
+        "cleanup route-1#2 (2 of 3), called for client_gone, deadline, shutdown, crashed",
+        "  POST https://h/<response.json.id>", "  signed with a secret",
+        "  at once, up to 8 attempts of 5s each, whenever they succeed: it never expires",
+        "  POST /stop, to each server of the upstream (every_server)", "  signed with 2 secrets",
+        "  not signed"}) {
+    EXPECT_TRUE(mentions(said.out, '\n' + line + '\n')) << line << "\nin\n" << said.out;
+  }
+  for (const char* hidden : {"of-file", "of-text", "of-environment", "AAAA"}) {
+    EXPECT_FALSE(mentions(said.out + said.err, hidden)) << hidden << "\nin\n" << said.out;
+  }
+}
+
 TEST_F(CommandLine, RunRefusesABadFile) {
   const Finished ran = command({"run", "-c", file("listeners: []\n")});
   EXPECT_EQ(ran.exit.status, 1);

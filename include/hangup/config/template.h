@@ -10,9 +10,11 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -78,6 +80,8 @@ class Template {
   using Segment = std::variant<std::string, VariableRef>;
 
   static std::expected<Template, TemplateError> parse(std::string_view text);
+  // A text without variables that people are not to see; `written` stands for it.
+  static Template secret(std::string text, std::string written);
 
   // The error says which variable has no value, or has one that is not allowed at this place:
   // "{request.header.x-job-id} has no value", fit for `skipped: <reason>` in the log.
@@ -87,9 +91,17 @@ class Template {
   bool is_literal() const;
   const std::string& text() const { return text_; }
 
+  // The same with what came from the environment or a file left as it was written, "${STOP_TOKEN}": that may
+  // be a secret, so this is what to render for people.
+  const Template& as_written() const { return as_written_ == nullptr ? *this : *as_written_; }
+  void set_as_written(Template written) {
+    as_written_ = std::make_shared<const Template>(std::move(written));
+  }
+
  private:
   std::string text_;
   std::vector<Segment> segments_;
+  std::shared_ptr<const Template> as_written_;
 };
 
 }  // namespace hangup::config

@@ -1,10 +1,11 @@
 // What a request would meet, worked out with the router and the templates that would do it.
+#include "app/commands/foreseen.h"
 #include "app/commands/load.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,150 +18,14 @@
 namespace hangup::app::commands {
 namespace {
 
-// The request asked about, taken apart.
-struct Request {
-  std::string method;
-  std::string host;  // with its port
-  std::string path;
-  std::string query;
-  std::vector<std::pair<std::string, std::string>> headers;
-
-  std::optional<std::string_view> header(std::string_view name) const {
-    for (const auto& [n, value] : headers) {
-      if (equals_ignoring_case(n, name)) return value;
-    }
-    return std::nullopt;
-  }
-};
-
-Result<Request> take_apart(const ExplainRequest& asked) {
-  Request request;
-  request.method = asked.method;
-  for (const std::string& line : asked.headers) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos || colon == 0) {
-      return std::unexpected(Error{fmt::format("the header \"{}\" is not of the form 'Name: value'", line)});
-    }
-    const std::size_t value = line.find_first_not_of(" \t", colon + 1);
-    request.headers.emplace_back(line.substr(0, colon), value == std::string::npos ? "" : line.substr(value));
-  }
-  request.host = request.header("Host").value_or("");
-
-  std::string_view rest = asked.url;
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!rest.starts_with(scheme)) continue;
-    rest.remove_prefix(scheme.size());
-    const std::size_t end = std::min(rest.find_first_of("/?#"), rest.size());
-    request.host = rest.substr(0, end);
-    rest.remove_prefix(end);
-    if (!rest.starts_with('/')) request.path = "/";
-    break;
-  }
-  if (request.path.empty() && !rest.starts_with('/')) {
-    return std::unexpected(
-        Error{fmt::format("the URL \"{}\" starts neither with http:// nor with /", asked.url)});
-  }
-  rest = rest.substr(0, rest.find('#'));
-  const std::size_t question = rest.find('?');
-  request.path += rest.substr(0, question);
-  if (question != std::string_view::npos) request.query = rest.substr(question + 1);
-  return request;
-}
-
-// What can be said about an exchange before it happens. For anything else it gives a token that no escaping
-// changes; show() puts <variable> in its place.
-class Foreseen final : public config::VariableSource {
- public:
-  Foreseen(const Request& request, const proxy::RouteMatch& match) : request_(request), match_(match) {}
-
-  std::optional<std::string_view> value(const config::VariableRef& ref, std::string& scratch) const override {
-    using enum config::Variable;
-    switch (ref.variable) {
-      case request_method:
-        return request_.method;
-      case request_path:
-        return request_.path;
-      case request_query:
-        return request_.query;
-      case request_header:
-        return request_.header(ref.name);
-      case request_host:
-        return request_.host;
-      case route:
-        return match_.route->name;
-      case request_query_parameter:
-        return query_parameter(ref.name, scratch);
-      case path_capture:
-        for (const auto& [name, captured] : match_.captures) {
-          if (name == ref.name) return captured;
-        }
-        return std::nullopt;
-      case upstream_server:
-        if (match_.route->upstream->servers.size() == 1) return match_.route->upstream->servers.front().url;
-        return unknown("upstream.server", scratch);
-      case outcome:
-        return to_string(Outcome::client_gone);
-      case request_id:
-        return unknown("request.id", scratch);
-      case client_ip:
-        return unknown("client.ip", scratch);
-      case client_port:
-        return unknown("client.port", scratch);
-      case response_status:
-        return unknown("response.status", scratch);
-      case response_header:
-        return unknown("response.header." + ref.name, scratch);
-      case request_json:
-        return unknown("request.json." + ref.name, scratch);
-      case response_json:
-        return unknown("response.json." + ref.name, scratch);
-      case phase:
-        return unknown("phase", scratch);
-      case time:
-        return unknown("time", scratch);
-    }
-    return std::nullopt;
-  }
-
-  static std::string show(std::string rendered) {
-    for (auto [mark, shown] : {std::pair{opening, "<"}, std::pair{closing, ">"}}) {
-      for (std::size_t at = 0; (at = rendered.find(mark, at)) != std::string::npos;)
-        rendered.replace(at, mark.size(), shown);
-    }
-    return rendered;
-  }
-
- private:
-  static constexpr std::string_view opening = "~-unknown-";
-  static constexpr std::string_view closing = "-unknown-~";
-
-  static std::string_view unknown(std::string_view name, std::string& scratch) {
-    scratch = fmt::format("{}{}{}", opening, name, closing);
-    return scratch;
-  }
-
-  std::optional<std::string_view> query_parameter(std::string_view name, std::string& scratch) const {
-    for (std::string_view rest = request_.query; !rest.empty();) {
-      const std::string_view pair = rest.substr(0, rest.find('&'));
-      rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
-      if (pair.substr(0, pair.find('=')) != name) continue;
-      scratch = pair.size() > name.size() ? pair.substr(name.size() + 1) : "";
-      return scratch;
-    }
-    return std::nullopt;
-  }
-
-  const Request& request_;
-  const proxy::RouteMatch& match_;
-};
-
 config::PathPattern any_path() {
   return {.text = "/*", .segments = {}, .prefix = true};
 }
 
 // The condition of `route` that the request does not meet, found by asking the router about one condition at
 // a time.
-std::string_view obstacle(const config::Config& config, const config::Route& route, const Request& request) {
+std::string_view obstacle(const config::Config& config, const config::Route& route,
+                          const ForeseenRequest& request) {
   const auto fits = [&](auto relax) {
     auto alone = std::make_shared<config::Config>(config);
     alone->routes = {route};
@@ -172,8 +37,8 @@ std::string_view obstacle(const config::Config& config, const config::Route& rou
   return "method";
 }
 
-void explain_routes(const config::Config& config, const proxy::RouteMatch& match, const Request& request,
-                    std::ostream& out) {
+void explain_routes(const config::Config& config, const proxy::RouteMatch& match,
+                    const ForeseenRequest& request, std::ostream& out) {
   out << "routes, in the order of the file\n";
   for (const config::Route& route : config.routes) {
     if (&route != match.route) {
@@ -242,7 +107,7 @@ void explain_disconnect(const config::Route& route, std::ostream& out) {
   const std::string calls =
       names.empty() || !route.cleanup_on.contains(Outcome::client_gone) ? "no cleanup is called"
       : names.size() == 1 ? fmt::format("cleanup {} is called", names.front())
-                          : fmt::format("cleanups {} are called", fmt::join(names, ", "));
+                          : fmt::format("cleanups {} are called, in this order", fmt::join(names, ", "));
   out << "\nwhen the client disconnects while the exchange is in phase\n"
       << "  reading_request, queued, connecting\n"
       << "      nothing was sent to a server: nothing to abort, no cleanup; logged with status 499\n"
@@ -253,18 +118,101 @@ void explain_disconnect(const config::Route& route, std::ostream& out) {
       << fmt::format("half_close\n      {}\n", half_close_in_words(policy.half_close));
 }
 
+// A rendered value, or why there is none.
+std::string shown_value(const config::Template& text, const Foreseen& source, config::Place place) {
+  const auto rendered = text.as_written().render(source, place);
+  return rendered ? Foreseen::show(*rendered)
+                  : fmt::format("left out for this request: {}", rendered.error());
+}
+
+// A name under which values are often secret.
+bool names_a_secret(std::string_view header) {
+  std::string lower(header);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  constexpr std::array<std::string_view, 6> words = {"auth", "cookie", "key", "passw", "secret", "token"};
+  return std::ranges::any_of(words, [&](std::string_view word) { return lower.contains(word); });
+}
+
+bool has_literal(const config::Template& text) {
+  return std::ranges::any_of(text.segments(), [](const auto& segment) { return segment.index() == 0; });
+}
+
+// What is set in a JSON body: a string, but for one raw variable.
+std::string shown_json(const config::Template& text, const Foreseen& source) {
+  const auto rendered = text.as_written().render(source, config::Place::json);
+  if (!rendered) return shown_value(text, source, config::Place::json);
+  const auto* ref =
+      text.segments().size() == 1 ? std::get_if<config::VariableRef>(&text.segments().front()) : nullptr;
+  const bool is_string = ref == nullptr || !ref->raw;
+  return fmt::format("{0}{1}{0}", is_string ? "\"" : "", Foreseen::show(*rendered));
+}
+
+void explain_planting(const config::RequestChanges& changes, const Foreseen& source, std::ostream& out) {
+  if (changes.set.empty() && changes.set_query.empty() && changes.set_json.empty()) return;
+  out << "\nplanted in the request\n";
+  for (const auto& [name, value] : changes.set) {
+    const bool is_hidden = names_a_secret(name) && has_literal(value);
+    out << fmt::format("  header {}: {}\n", name,
+                       is_hidden ? "(not shown)" : shown_value(value, source, config::Place::header));
+  }
+  for (const auto& [name, value] : changes.set_query)
+    out << fmt::format("  query {}={}\n", name, shown_value(value, source, config::Place::url));
+  for (const auto& [path, value] : changes.set_json)
+    out << fmt::format("  JSON {}: {}\n", path, shown_json(value, source));
+  if (!changes.set_json.empty()) {
+    out << fmt::format(
+        "      in a body of application/json that is an object, of up to {}; others stay as they are\n",
+        format_bytes(changes.json_limit));
+  }
+}
+
+std::string_view receiver_in_words(config::Cleanup::To to) {
+  switch (to) {
+    case config::Cleanup::To::url:
+      return "";
+    case config::Cleanup::To::same_server:
+      return ", to the server that had the request (same_server)";
+    case config::Cleanup::To::every_server:
+      return ", to each server of the upstream (every_server)";
+  }
+  return "";
+}
+
+std::string signing_in_words(std::size_t keys) {
+  return keys == 0   ? "not signed"
+         : keys == 1 ? "signed with a secret"
+                     : fmt::format("signed with {} secrets", keys);
+}
+
+void explain_cleanup(const config::Cleanup& cleanup, const Foreseen& source, std::ostream& out) {
+  const auto url = cleanup.url.as_written().render(source, config::Place::url);
+  if (url) {
+    out << fmt::format("  {} {}{}\n", cleanup.method, Foreseen::show(*url), receiver_in_words(cleanup.to));
+  } else {
+    out << fmt::format("  would be skipped for this request: {}\n", url.error());
+  }
+  out << fmt::format("  {}\n", signing_in_words(cleanup.signing_keys.size()));
+  if (!cleanup.ok_status.empty())
+    out << fmt::format("  done with 2xx, {}\n", fmt::join(cleanup.ok_status, ", "));
+  out << fmt::format("  {}, up to {} attempts of {} each, {}\n",
+                     cleanup.delay > Duration::zero() ? "after " + format_duration(cleanup.delay) : "at once",
+                     cleanup.retry.max_attempts, format_duration(cleanup.timeout),
+                     cleanup.expire_after ? fmt::format("none later than {} after the end",
+                                                        format_duration(*cleanup.expire_after))
+                                          : "whenever they succeed: it never expires");
+}
+
 void explain_cleanups(const config::Route& route, const Foreseen& source, std::ostream& out) {
-  if (route.on_disconnect.cleanups.empty()) out << "\nno cleanup\n";
-  for (const auto& cleanup : route.on_disconnect.cleanups) {
-    out << fmt::format("\ncleanup {}, called for {}\n", cleanup->name, outcomes_in_words(route.cleanup_on));
-    const auto url = cleanup->url.render(source, config::Place::url);
-    if (url) {
-      out << fmt::format("  {} {}\n", cleanup->method, Foreseen::show(*url));
-    } else {
-      out << fmt::format("  would be skipped for this request: {}\n", url.error());
-    }
-    out << fmt::format("  up to {} attempts of {} each\n", cleanup->retry.max_attempts,
-                       format_duration(cleanup->timeout));
+  const auto& cleanups = route.on_disconnect.cleanups;
+  if (cleanups.empty()) out << "\nno cleanup\n";
+  std::size_t turn = 0;
+  for (const auto& cleanup : cleanups) {
+    const std::string place =
+        cleanups.size() == 1 ? std::string() : fmt::format(" ({} of {})", ++turn, cleanups.size());
+    out << fmt::format("\ncleanup {}{}, called for {}\n", cleanup->name, place,
+                       outcomes_in_words(route.cleanup_on));
+    explain_cleanup(*cleanup, source, out);
   }
 }
 
@@ -283,9 +231,11 @@ int explain(const ExplainRequest& asked, std::ostream& out, std::ostream& err) {
   out << fmt::format("{} {}{}\n\n", request->method, request->host, request->path);
   explain_routes(*config, match, *request, out);
   if (match.route == nullptr) return exit_ok;
+  const Foreseen source(*request, match);
   explain_upstream(*match.route->upstream, out);
+  explain_planting(match.route->request, source, out);
   explain_disconnect(*match.route, out);
-  explain_cleanups(*match.route, Foreseen(*request, match), out);
+  explain_cleanups(*match.route, source, out);
   return exit_ok;
 }
 

@@ -6,7 +6,7 @@
 namespace hangup::config {
 namespace {
 
-using testing::ElementsAre, testing::IsEmpty, testing::StartsWith;
+using testing::ElementsAre, testing::IsEmpty;
 
 std::string with_cleanup(const std::string& members) {
   return "listeners: [{address: \"127.0.0.1:0\"}]\n"
@@ -17,11 +17,6 @@ std::string with_cleanup(const std::string& members) {
          members + "}\n";
 }
 
-// The § marks where a problem of the URL is said to be.
-std::string with_url(const std::string& url) {
-  return with_cleanup("url: §\"" + url + "\"");
-}
-
 std::string with_members(const std::string& members) {
   return with_cleanup("url: \"http://h/\", " + members);
 }
@@ -29,40 +24,6 @@ std::string with_members(const std::string& members) {
 std::shared_ptr<const Cleanup> cleanup(const std::string& members) {
   const auto config = valid(with_members(members));
   return config->cleanups.empty() ? std::make_shared<const Cleanup>() : config->cleanups.front();
-}
-
-constexpr std::string_view example =
-    "expected an absolute URL such as http://127.0.0.1:9000/jobs/{request.id}";
-
-TEST(Cleanups, UrlsGoWhereTheFileSays) {
-  const std::string steered = "`url`: scheme, host and port have to be written out";
-  for (const std::string url :
-       {"{request.header.x}", "{request.header.x}://h/", "/relative", "h/x", "ftp://h/"}) {
-    expect_problem(with_url(url), steered + "; " + std::string(example));
-  }
-  for (const std::string url : {"http://{request.host}/", "http://h{request.path}", "http://h:{client.port}/",
-                                "http://h:80{request.path|raw}"}) {
-    expect_problem(with_url(url), StartsWith(steered));
-  }
-  for (const std::string url :
-       {"http://h/{request.path}", "http://h?{request.query}", "HTTP://[::1]:80/{route}", "http://h"}) {
-    EXPECT_THAT(problems(with_cleanup("url: \"" + url + "\"")), IsEmpty()) << url;
-  }
-}
-
-TEST(Cleanups, UrlsArePlainAndFitForARequest) {
-  expect_problem(with_url("https://h/"),
-                 "`url`: this release calls cleanups by plain http; " + std::string(example));
-  EXPECT_THAT(problems(with_cleanup("method: POST")),
-              ElementsAre("5:6: `url` is missing, " + std::string(example)));
-  expect_problem(with_url("http://u:p@h/"), "`url`: a URL here has no user and no password");
-  expect_problem(with_url("http://h:99999/"),
-                 "`url`: `h:99999` is no host with an optional port from 1 to 65535");
-  for (const std::string url :
-       {"http://h/a b", "http://h/#f", "http://h/{route}\\r\\nX: y", "http://h/\xc3\xa9"}) {
-    expect_problem(with_url(url), StartsWith("`url`: a blank, a # or another character"));
-  }
-  expect_problem(with_url("http://h/../{route}"), StartsWith("`url`: a URL with dot segments"));
 }
 
 TEST(Cleanups, TemplateProblemsHaveTheirColumn) {
@@ -143,6 +104,83 @@ TEST(Cleanups, RetriesMakeSense) {
                  "`base`, 200ms, is longer than `max`, 100ms");
   expect_problem(with_members("timeout: §0s"),
                  "`timeout`: found `0s`, expected a duration from 1ms to 8760h");
+}
+
+TEST(Cleanups, ExpireAfterAMinuteUnlessTheySayOtherwise) {
+  EXPECT_EQ(cleanup("timeout: 1s")->expire_after, minutes(1));
+  EXPECT_EQ(cleanup("timeout: 1s")->delay, Duration::zero());
+  EXPECT_EQ(cleanup("expire_after: 24h, delay: 2m")->expire_after, hours(24));
+  EXPECT_EQ(cleanup("expire_after: 24h, delay: 2m")->delay, minutes(2));
+  EXPECT_EQ(cleanup("expire_after: never")->expire_after, std::nullopt);
+  EXPECT_EQ(cleanup("expire_after: never, delay: 8760h")->delay, hours(8760));
+  expect_problem(with_members("expire_after: §nevr"),
+                 "`expire_after`: found `nevr`, expected a duration such as 250ms, 30s, 15m or 1h, or never");
+  expect_problem(with_members("expire_after: §0"),
+                 "`expire_after`: found `0`, expected a duration from 1ms to 8760h, or never");
+}
+
+TEST(Cleanups, ADelayEndsBeforeTheyExpire) {
+  expect_problem(
+      with_members("delay: §60s"),
+      "`delay`, 1m, is not shorter than `expire_after`, 1m unless you set it: it would never be sent");
+  expect_problem(with_members("expire_after: 5s, delay: §10s"),
+                 "`delay`, 10s, is not shorter than `expire_after`, 5s: it would never be sent");
+  EXPECT_THAT(problems(with_members("delay: 59s")), IsEmpty());
+}
+
+TEST(Cleanups, StatusesCanCountAsDone) {
+  EXPECT_THAT(cleanup("timeout: 1s")->ok_status, IsEmpty());
+  EXPECT_THAT(cleanup("ok_status: [404, 409]")->ok_status, ElementsAre(404, 409));
+  EXPECT_THAT(cleanup("ok_status: 204")->ok_status, ElementsAre(204));
+  for (const std::string bad : {"99", "600", "4xx", "-404", "404.0", "\"\""}) {
+    expect_problem(with_members("ok_status: [404, §" + bad + "]"),
+                   testing::EndsWith(", expected a whole number from 100 to 599"));
+  }
+  expect_problem(with_members("ok_status: [404, §404]"), "`ok_status`: `404` twice");
+  expect_problem(with_members("ok_status: §[]"),
+                 "`ok_status`: found an empty list, expected a list of statuses");
+}
+
+TEST(Cleanups, AHeaderIsReadFromAFile) {
+  const TempFile file("Bearer {route} x\n");
+  const auto read = cleanup("headers: {Authorization: {file: " + file.path() + "}}");
+  ASSERT_EQ(read->headers.size(), 1U);
+  const Template& value = read->headers.front().second;
+  EXPECT_EQ(value.render(FakeSource(std::map<std::string, std::string>()), Place::header),
+            "Bearer {route} x");
+  EXPECT_EQ(value.as_written().text(), "(from " + file.path() + ")");
+}
+
+TEST(Cleanups, AHeadersFileHasOneLineOfText) {
+  expect_problem(with_members("headers: {A: {file: §/nowhere/token}}"),
+                 "`file`: /nowhere/token: can't be read: No such file or directory");
+  const TempFile empty("\n");
+  expect_problem(with_members("headers: {A: {file: §" + empty.path() + "}}"),
+                 "`file`: " + empty.path() + ": is empty, expected the header's value");
+  const TempFile lines("secret\r\nX-Injected: secret\n");
+  expect_problem(with_members("headers: {A: {file: §" + lines.path() + "}}"),
+                 "`file`: " + lines.path() +
+                     ": has line breaks or control characters, which a header's value can't have");
+  expect_problem(with_members("headers: {A: §{}}"),
+                 "`file` is missing, expected the path of a file with the header's value");
+  const TempFile large(std::string(20'000, 'x'));
+  expect_problem(with_members("headers: {A: {file: §" + large.path() + "}}"),
+                 "`file`: " + large.path() + ": larger than 16KiB: no value of a header");
+}
+
+TEST(Cleanups, WhatTheEnvironmentGaveIsNotShown) {
+  const Environment token("HANGUP_TEST_TOKEN", "s3cret");
+  const auto read = cleanup("headers: {Authorization: \"Bearer ${HANGUP_TEST_TOKEN} $$ {request.id}\"}");
+  const Template& value = read->headers.front().second;
+  const FakeSource source(std::map<std::string, std::string>{{"request.id", "7"}});
+  EXPECT_EQ(value.render(source, Place::header), "Bearer s3cret $ 7");
+  EXPECT_EQ(value.as_written().render(source, Place::header), "Bearer ${HANGUP_TEST_TOKEN} $ 7");
+}
+
+TEST(Cleanups, WhatTheEnvironmentGaveIsNotShownWhereItNamesAVariable) {
+  const Environment token("HANGUP_TEST_TOKEN", "s3cret");
+  const auto read = cleanup("headers: {A: \"{request.header.${HANGUP_TEST_TOKEN}}\"}");
+  EXPECT_EQ(read->headers.front().second.as_written().text(), "(not shown)");
 }
 
 TEST(Cleanups, NoneIsNoName) {

@@ -28,8 +28,17 @@ TEST(Config, TheCompleteExampleLoads) {
   const Config& config = **loaded;
   EXPECT_EQ(config.file, file);
   ASSERT_EQ(config.routes.size(), 3);
-  EXPECT_EQ(config.routes[0].on_disconnect.cleanups.at(0)->name, "stop-report");
-  EXPECT_EQ(config.routes[0].on_disconnect.cleanups.at(0)->method, "DELETE");
+  ASSERT_EQ(config.routes[0].on_disconnect.cleanups.size(), 2);
+  const Cleanup& stop = *config.routes[0].on_disconnect.cleanups[0];
+  EXPECT_EQ(stop.name, "stop-report");
+  EXPECT_EQ(stop.method, "DELETE");
+  EXPECT_EQ(stop.to, Cleanup::To::same_server);
+  EXPECT_THAT(stop.ok_status, ElementsAre(404));
+  const Cleanup& tell = *config.routes[0].on_disconnect.cleanups[1];
+  EXPECT_EQ(tell.name, "tell-the-bus");
+  EXPECT_EQ(tell.tls.server_name, "bus.example.com");
+  EXPECT_EQ(config.routes[0].request.set_query.at(0).first, "job");
+  EXPECT_EQ(config.routes[0].request.set_json.at(0).first, "metadata.job");
   EXPECT_EQ(config.routes[1].on_disconnect.upstream, OnDisconnect::Upstream::finish);
   EXPECT_EQ(config.routes[1].on_disconnect.cleanups.at(0)->name, "import");
   EXPECT_EQ(config.upstreams.front()->servers.size(), 2);
@@ -66,6 +75,13 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown_cleanup.retry.max_attempts, usual_cleanup.retry.max_attempts);
   EXPECT_EQ(shown_cleanup.retry.backoff_base, usual_cleanup.retry.backoff_base);
   EXPECT_EQ(shown_cleanup.retry.backoff_max, usual_cleanup.retry.backoff_max);
+  EXPECT_EQ(shown_cleanup.delay, usual_cleanup.delay);
+  EXPECT_EQ(shown_cleanup.expire_after, usual_cleanup.expire_after);
+  EXPECT_EQ((*file)->routes.front().request.json_limit, small->routes.front().request.json_limit);
+  EXPECT_EQ((*file)->outbox.store, small->outbox.store);
+  EXPECT_EQ((*file)->outbox.path, small->outbox.path);
+  EXPECT_EQ((*file)->outbox.in_flight_journal, small->outbox.in_flight_journal);
+  EXPECT_EQ((*file)->outbox.keep_delivered, small->outbox.keep_delivered);
   EXPECT_EQ((*file)->workers, small->workers);
   EXPECT_EQ((*file)->drain, small->drain);
   EXPECT_EQ((*file)->log.level, small->log.level);
@@ -240,18 +256,6 @@ routes: [{upstream: c}]
   EXPECT_EQ(c.servers.front().url, "http://127.0.0.1:1");
   EXPECT_EQ(c.timeouts.connect, 1ms);
   EXPECT_EQ(c.timeouts.idle, 3ms);
-}
-
-TEST(Config, AnInlineCleanupIsNamedAfterItsRoute) {
-  const auto config = valid(
-      "listeners: [{address: \"127.0.0.1:0\"}]\n"
-      "upstreams: {app: {servers: [\"http://127.0.0.1\"]}}\n"
-      "routes:\n"
-      "  - match: {path: \"/j/{id}\"}\n"
-      "    upstream: app\n"
-      "    on_disconnect: {cleanup: {url: \"http://127.0.0.1/{path.id}\"}}\n");
-  EXPECT_EQ(config->routes.front().on_disconnect.cleanups.at(0)->name, "route-1");
-  EXPECT_THAT(config->cleanups, IsEmpty());
 }
 
 TEST(Config, AFileThatCantBeReadIsAProblemWithoutAPosition) {

@@ -71,12 +71,12 @@ TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
       problems(with("worker: 1\n")),
       ElementsAre(
           "10:1: unknown key `worker`, expected one of: workers, listeners, upstreams, cleanups, routes, "
-          "access_log, log, shutdown; did you mean `workers`?"));
+          "outbox, access_log, log, shutdown; did you mean `workers`?"));
   EXPECT_THAT(
-      problems(with("outbox: {path: x}\n")),
+      problems(with("admin: {}\n")),
       ElementsAre(
-          "10:1: unknown key `outbox`, expected one of: workers, listeners, upstreams, cleanups, routes, "
-          "access_log, log, shutdown"));
+          "10:1: unknown key `admin`, expected one of: workers, listeners, upstreams, cleanups, routes, "
+          "outbox, access_log, log, shutdown"));
   EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
               ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
 }
@@ -86,16 +86,26 @@ TEST(Problems, UnknownKeysAreFoundInEverySection) {
        {with_listeners(" [{address: \"127.0.0.1:0\", zzz: 1}]\n"),
         with_listeners(" [{address: \"127.0.0.1:0\", limits: {zzz: 1}}]\n"),
         with_listeners(" [{address: \"127.0.0.1:0\", timeouts: {zzz: 1}}]\n"),
-        with_upstream(servers + ", zzz: 1"), with_upstream("servers: [{url: \"http://127.0.0.1\", zzz: 1}]"),
-        with_connections("zzz: 1"), with_upstream(servers + ", timeouts: {zzz: 1}"),
-        with_route("upstream: app, zzz: 1"), with_route("upstream: app, match: {zzz: 1}"),
-        with_route("upstream: app, request: {zzz: 1}"), with_route("upstream: app, response: {zzz: 1}"),
+        with_upstream(servers + ", zzz: 1"),
+        with_upstream("servers: [{url: \"http://127.0.0.1\", zzz: 1}]"),
+        with_connections("zzz: 1"),
+        with_upstream(servers + ", timeouts: {zzz: 1}"),
+        with_route("upstream: app, zzz: 1"),
+        with_route("upstream: app, match: {zzz: 1}"),
+        with_route("upstream: app, request: {zzz: 1}"),
+        with_route("upstream: app, response: {zzz: 1}"),
         with_route("upstream: app, on_disconnect: {zzz: 1}"),
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", zzz: 1}}"),
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", retry: {zzz: 1}}}"),
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", retry: {backoff: "
                    "{zzz: 1}}}}"),
-        with("access_log: {zzz: 1}\n"), with("log: {zzz: 1}\n"), with("shutdown: {zzz: 1}\n")}) {
+        with_route("upstream: app, on_disconnect: {cleanup: {url: \"https://127.0.0.1/\", tls: {zzz: 1}}}"),
+        with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", headers: {A: {file: "
+                   "/proc/self/comm, zzz: 1}}}}"),
+        with("outbox: {zzz: 1}\n"),
+        with("access_log: {zzz: 1}\n"),
+        with("log: {zzz: 1}\n"),
+        with("shutdown: {zzz: 1}\n")}) {
     EXPECT_THAT(problems(text), ElementsAre(HasSubstr(": unknown key `zzz`, expected one of: "))) << text;
   }
 }
@@ -291,6 +301,8 @@ TEST(Problems, Headers) {
         "{response.status} is not known here, before the response has come"},
        {"set_header: {X-A: \"§{response.header.x}\"}",
         "{response.header.x} is not known here, before the response has come"},
+       {"set_header: {X-A: \"§{request.json.id}\"}",
+        "{request.json.id} is not known here, before the body has passed: cleanups know it"},
        {"set_header: {X-A: \"§{phase}\"}", "{phase} is not known here, before the response has come"},
        {"set_header: {X-A: \"§{path.id}\"}", "{path.id} is not captured by this route's path `/*`"},
        {"remove_header: [§Host]", "`Host` can't be changed here: set `host` of the upstream"},
@@ -302,6 +314,9 @@ TEST(Problems, Headers) {
   };
   expect_each(
       {{"set_header: {X-A: \"§{outcome}\"}", "{outcome} is not known here, before the exchange has ended"},
+       {"set_header: {X-A: \"§{response.json.id}\"}",
+        "{response.json.id} is not known here, before the body has passed: cleanups know it"},
+       {"§set_query: {a: b}", "unknown key `set_query`, expected one of: set_header, remove_header"},
        {"set_header: {§Upgrade: x}", "`Upgrade`" + connection}},
       response);
   EXPECT_THAT(problems(response("set_header: {X-A: \"{response.status} {response.header.x|-}\"}")),
@@ -315,8 +330,7 @@ TEST(Problems, DisconnectPolicies) {
   expect_each(
       {{"upstream: §abrt", "`upstream`: found `abrt`, expected abort or finish; did you mean `abort`?"},
        {"half_close: §close", "`half_close`: found `close`, expected probe, abort or wait"},
-       {"grace: §-1s", "`grace`: found `-1s`, expected a duration such as 250ms, 30s, 15m or 1h"},
-       {"cleanup: §[notify]", "`cleanup`: found a list, expected the name of a cleanup, none, or a cleanup"}},
+       {"grace: §-1s", "`grace`: found `-1s`, expected a duration such as 250ms, 30s, 15m or 1h"}},
       [](const std::string& text) { return with_route("upstream: app, on_disconnect: {" + text + "}"); });
 }
 

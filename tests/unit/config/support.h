@@ -3,9 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -72,6 +76,24 @@ class Environment {
 
  private:
   std::string name_;
+};
+
+// A file with this text, for a scope.
+class TempFile {
+ public:
+  explicit TempFile(std::string_view text)
+      : path_(testing::TempDir() + "/hangup-" + std::to_string(::getpid()) + "-" +
+              testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
+              std::to_string(reinterpret_cast<std::uintptr_t>(this))) {
+    std::ofstream(path_) << text;
+  }
+  ~TempFile() { std::filesystem::remove(path_); }
+  TempFile(const TempFile&) = delete;
+  TempFile& operator=(const TempFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
 };
 
 // A source with the values that a test gives it, by the variable's full name.

@@ -55,6 +55,8 @@ TEST(Template, KnowsEveryVariable) {
       {"client.port", Variable::client_port},
       {"response.status", Variable::response_status},
       {"response.header.x-query-id", Variable::response_header},
+      {"request.json.metadata.ids.0", Variable::request_json},
+      {"response.json.id", Variable::response_json},
       {"route", Variable::route},
       {"upstream.server", Variable::upstream_server},
       {"outcome", Variable::outcome},
@@ -114,14 +116,49 @@ TEST(Template, AnUnknownVariableNamesTheNearest) {
   EXPECT_EQ(template_fault("{pth.id}"), "0: unknown variable {pth.id}: did you mean {path.id}?");
   EXPECT_EQ(template_fault("a{nonsense}"),
             "1: unknown variable {nonsense}; a plain { before a letter is written {{");
-  EXPECT_EQ(template_fault("{response.json.id}"),
-            "0: unknown variable {response.json.id}: fields of JSON bodies are not in this release");
+  EXPECT_EQ(template_fault("{respose.json.id}"),
+            "0: unknown variable {respose.json.id}: did you mean {response.json.id}?");
+}
+
+TEST(Template, AFieldOfAJsonBodyHasAPathOf1To16Keys) {
+  EXPECT_EQ(template_fault("{request.json.a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p}"), "none");
+  EXPECT_EQ(template_fault("{request.json.a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q}"),
+            "0: {request.json.a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q} has more than 16 parts");
+  EXPECT_EQ(template_fault("{response.json.job id.x-y|none}"), "none");
+  for (const std::string path : {".a", "a.", "a..b", "."}) {
+    EXPECT_EQ(template_fault("x{response.json." + path + "}"),
+              "1: {response.json." + path +
+                  "} has an empty part: a field's path is keys with one dot between two of them");
+  }
+  for (const std::string family : {"response.json", "request.header"}) {
+    EXPECT_EQ(template_fault("{" + family + "}"),
+              "0: {" + family + "} lacks the name of what is meant: write {" + family + ".NAME}");
+  }
+}
+
+TEST(Template, APathWithoutItsServerIsNotClimbedEither) {
+  const auto url = [](std::string_view text, const std::string& value) {
+    return rendered(text, Place::url, {{"path.id", value}});
+  };
+  EXPECT_EQ(url("/jobs/{path.id}?x={path.id}", "a b"), "/jobs/a%20b?x=a%20b");
+  EXPECT_THAT(url("/jobs/{path.id}", ".."), HasSubstr("dot segment"));
+  EXPECT_THAT(url("/{path.id}/jobs/http://h", ".."), HasSubstr("dot segment"));
+  EXPECT_EQ(url("/jobs/{path.id}", ""), "! {path.id} has no value");
+}
+
+TEST(Template, ASecretIsRenderedButNotShown) {
+  const Template secret = Template::secret("a {route} b", "(from /run/x)");
+  EXPECT_TRUE(secret.is_literal());
+  EXPECT_EQ(secret.render(FakeSource(std::map<std::string, std::string>()), Place::header), "a {route} b");
+  EXPECT_EQ(secret.as_written().render(FakeSource(std::map<std::string, std::string>()), Place::header),
+            "(from /run/x)");
+  EXPECT_EQ(compiled("a {route}").as_written().text(), "a {route}");
 }
 
 TEST(Template, AVariableMustBeWhole) {
   EXPECT_EQ(template_fault("ab{route"),
             "2: a variable without its }; a plain { before a letter is written {{");
-  EXPECT_EQ(template_fault("{path.}"), "0: {path.} lacks the name of what is meant");
+  EXPECT_EQ(template_fault("{path.}"), "0: {path.} lacks the name of what is meant: write {path.NAME}");
   EXPECT_EQ(template_fault("{request.header.x y}"), "0: {request.header.x y} names no valid header");
 }
 
