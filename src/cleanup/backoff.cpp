@@ -11,7 +11,8 @@ Duration backoff(const config::Retry& retry, unsigned failures, std::optional<Du
     ceiling = ceiling > retry.backoff_max / 2 ? retry.backoff_max : ceiling * 2;
   }
   const auto jitter = random(static_cast<std::uint64_t>(std::max(ceiling, Duration::zero()).count()));
-  return retry_after.value_or(Duration::zero()) + Duration(static_cast<Duration::rep>(jitter));
+  const Duration asked = std::max(retry_after.value_or(Duration::zero()), Duration::zero());
+  return asked + std::min(Duration(static_cast<Duration::rep>(jitter)), Duration::max() - asked);
 }
 
 }  // namespace hangup::cleanup

@@ -1,11 +1,15 @@
-// When each delivery is tried: concurrency, retries, giving up. No sockets: those are the Sender's.
+// When each delivery is tried: turns, delays, concurrency, retries, giving up. No sockets: those are the
+// Sender's.
 #pragma once
 
 #include "cleanup/backoff.h"
+#include "cleanup/breaker.h"
+#include "cleanup/deadlines.h"
 #include "cleanup/progress.h"
 #include "cleanup/sender.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <list>
 #include <map>
@@ -20,53 +24,70 @@
 
 namespace hangup::cleanup {
 
-// Owns the deliveries that are pending. Each is in one of three places: ready, in the queue of its receiver;
-// under way, at the sender; or waiting for its next attempt. Threading: belongs to the scheduler's thread.
-// The sender must go first, or call nobody any more.
+// Owns the deliveries that are pending. Each is in one of four places:
+//
+//   held       its exchange has others of a lower turn, which have to end before it
+//   waiting    for a moment: its delay, or the pause before its next attempt
+//   ready      in the queue of its receiver, whose breaker and bounds let it go, or not yet
+//   under way  at the sender
+//
+// and leaves from any of them: acknowledged, dead or forgotten. Wall-clock times (`created`) are turned into
+// moments of the monotonic clock when a delivery is added: what the wall clock does later moves nothing, and
+// a `created` in the future counts as now.
+//
+// Threading: belongs to the scheduler's thread. Progress must not call back from inside its functions. The
+// sender must go first, or call nobody any more.
 class Dispatcher {
  public:
   struct Limits {
     std::size_t per_receiver = 64;  // attempts under way, so that one slow receiver stops no other
-    std::size_t total =
-        1024;  // over all receivers, so that sockets are bounded when a client can name the receiver
+    std::size_t total = 1024;       // over all receivers, so that sockets are bounded
   };
   Dispatcher(Scheduler& scheduler, Sender& sender, Progress& progress, Limits limits, Random random);
+  ~Dispatcher();
 
   // Takes over a delivery. One that an earlier life of the process has tried already goes on counting its
-  // `attempts`; the next one is not before `wait` has passed.
+  // `attempts`; the next one is not before `wait` has passed. Those of one exchange are to be added in the
+  // order of their turns: one starts when nothing of a lower turn is known.
   void add(Delivery delivery, unsigned attempts = 0, Duration wait = {});
   std::vector<const Delivery*> pending() const;
-  // Drops a delivery, unless an attempt is under way. False when it is not here, or under way.
+
+  // Drops a delivery: nothing of it is tried again and Progress hears nothing more, except that an attempt
+  // under way is reported when it ends. False when it holds no such delivery.
   bool forget(std::string_view id);
-  // Ends the wait for its next attempt.
+  // Ends the pause that a delivery is in, its own or its receiver's. Turns and expiry stay. Nothing if it
+  // holds no such delivery, or is trying it just now.
   void retry_now(std::string_view id);
 
  private:
+  struct Entry;
   struct Receiver;
-  struct Entry {
-    Delivery delivery;
-    Receiver* receiver = nullptr;
-    unsigned attempts = 0;
-    MonoTime started{};  // of the attempt that is under way
-    WallTime started_wall{};
+  struct Turn {
+    std::size_t pending = 0;
+    std::list<Entry*> held;
   };
-  using Handle = std::list<Entry>::iterator;
-  struct Receiver {
-    std::string name;
-    std::size_t entries = 0;  // in all three places; with none the receiver is forgotten
-    std::size_t under_way = 0;
-    std::deque<Handle> ready;
-    bool starved = false;  // in starved_
-  };
+  using Turns = std::map<unsigned, Turn>;  // of an exchange; the lowest may go
+
+  void join(Entry& entry);
+  Receiver& receiver_named(const std::string& name);
+  void forget_idle_receivers();
+
+  // For an entry that is in no place, or none any more.
+  void queue(Entry& entry);
+  void leave_place(Entry& entry);
+  void expire(Entry& entry);
+  void remove(Entry& entry);
 
   bool may_start(const Receiver& receiver) const;
+  void touch(Receiver& receiver);
+  // Starts what may start and sets the timer: the end of every way in.
+  void settle();
   void pump(Receiver& receiver);
   void feed_starved();
   void start_next(Receiver& receiver);
-  void ended(Handle entry, AttemptResult result);
-  void retry_later(Handle entry, const AttemptRecord& attempt);
-  void try_later(Handle entry, Duration wait);
-  void remove(Handle entry);
+  void ended(Entry& entry, AttemptResult result);
+  void conclude(Entry& entry, AttemptResult result);
+  void retry_later(Entry& entry, const AttemptRecord& attempt);
   void wake();
 
   Scheduler& scheduler_;
@@ -75,12 +96,20 @@ class Dispatcher {
   const Limits limits_;
   const Random random_;
 
-  std::list<Entry> entries_;
-  std::unordered_map<std::string, Receiver> receivers_;
+  std::list<std::unique_ptr<Entry>> entries_;
+  std::multimap<std::string_view, Entry*> by_id_;
+  std::unordered_map<std::string, Turns> exchanges_;  // by request id
+  // Kept without a delivery too, for what their breakers know; swept when there are many.
+  std::unordered_map<std::string, std::unique_ptr<Receiver>> receivers_;
+  std::size_t next_sweep_;
+
   std::size_t under_way_ = 0;
-  std::deque<Receiver*> starved_;  // in turn, each for one start
-  std::multimap<MonoTime, Handle> waiting_;
-  std::unique_ptr<Timer> timer_;  // for the first of waiting_
+  std::deque<Receiver*> starved_;  // of the total bound: in turn, each for one start
+  std::deque<Receiver*> touched_;  // may have something to start
+  Deadlines<Entry*> waiting_;
+  Deadlines<Entry*> expiries_;
+  Deadlines<Receiver*> pauses_;
+  std::unique_ptr<Timer> timer_;  // for the first of all three
 };
 
 }  // namespace hangup::cleanup

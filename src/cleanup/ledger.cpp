@@ -91,7 +91,7 @@ void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& 
   const AttemptRecord none{.start = clock_.wall(), .number = 0, .duration = {}, .result = {}};
   const AttemptRecord& last = attempt ? *attempt : none;
   write_line(access_.get(), delivery, last, "dead", std::nullopt,
-             last.result.error.empty() ? reason : last.result.error);
+             last.result.error.empty() || reason == reason_expired ? reason : last.result.error);
   log_->warn("dead letter webhook_id={} request_id={} cleanup={} attempts={} url={} reason=\"{}\"",
              delivery.id, delivery.request_id, delivery.cleanup, last.number, without_query(delivery.url),
              reason);

@@ -19,6 +19,9 @@ struct AttemptRecord {
   AttemptResult result;
 };
 
+// The reason of a delivery whose `expire_after` has passed.
+inline constexpr std::string_view reason_expired = "expired";
+
 // Called on the dispatcher's thread.
 class Progress {
  public:

@@ -1,6 +1,8 @@
 #include "cleanup/event.h"
 #include "cleanup/url.h"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -16,9 +18,9 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 // Written by whoever sends the request, or by us for every delivery: a configured one would contradict it.
 bool is_ours(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> names = {
-      "content-length", "transfer-encoding", "connection", "te",
-      "trailer",        "upgrade",           "webhook-id", "webhook-timestamp"};
+  static constexpr std::array<std::string_view, 9> names = {
+      "content-length", "transfer-encoding", "connection",       "te", "trailer", "upgrade",
+      "webhook-id",     "webhook-timestamp", "webhook-signature"};
   return std::ranges::any_of(names, [&](std::string_view ours) { return equals_ignoring_case(name, ours); });
 }
 
@@ -51,17 +53,66 @@ std::expected<Headers, std::string> render_headers(const config::Cleanup& cleanu
   return headers;
 }
 
-}  // namespace
+// Where a delivery goes.
+struct Target {
+  std::string url;
+  std::string socket;
+  std::string host;  // for the Host field; "" for what the URL says
+};
 
-std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* /*server*/,
-                                            const config::VariableSource& source, std::string id,
-                                            std::string request_id, WallTime now) {
+// The address is the server's own and not its name: of a name with several addresses only this one had the
+// request.
+std::expected<Target, std::string> target_at(const config::Server* server, std::string path) {
+  if (server == nullptr) return std::unexpected("no server had the request");
+  if (!path.starts_with('/')) return std::unexpected("the path for the server does not start with a /");
+  if (server->address.is_unix()) {
+    const auto* address = reinterpret_cast<const sockaddr_un*>(server->address.data());
+    return Target{.url = "http://" + server->authority + path, .socket = address->sun_path, .host = {}};
+  }
+  const std::string authority = server->address.to_string();
+  return Target{.url = "http://" + authority + path,
+                .socket = {},
+                .host = authority == server->authority ? std::string() : server->authority};
+}
+
+std::expected<Target, std::string> target_of(const config::Cleanup& cleanup, const config::Server* server,
+                                             const config::VariableSource& source) {
   auto url = cleanup.url.render(source, config::Place::url);
   if (!url) return std::unexpected(std::move(url.error()));
-  if (const auto parsed = parse_url(*url); !parsed) return std::unexpected(parsed.error().message);
+  std::expected<Target, std::string> target = Target{.url = std::move(*url), .socket = {}, .host = {}};
+  if (cleanup.to != config::Cleanup::To::url) target = target_at(server, std::move(target->url));
+  if (!target) return target;
+  if (const auto parsed = parse_url(target->url); !parsed) return std::unexpected(parsed.error().message);
+  return target;
+}
+
+// A request id as a part of a webhook-id: one that a client chose may have any bytes, but an id goes into a
+// header, and a `.` in it would make what is signed ambiguous.
+std::string as_id(std::string_view request_id) {
+  std::string id;
+  for (const char c : request_id) {
+    if (c == '.') {
+      id += "%2E";
+    } else {
+      append_percent_encoded(id, {&c, 1});
+    }
+  }
+  return id;
+}
+
+}  // namespace
+
+std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* server,
+                                            const config::VariableSource& source, std::string id,
+                                            std::string request_id, WallTime now) {
+  auto target = target_of(cleanup, server, source);
+  if (!target) return std::unexpected(std::move(target.error()));
 
   auto headers = render_headers(cleanup, source);
   if (!headers) return std::unexpected(std::move(headers.error()));
+  if (!target->host.empty() && !contains(*headers, "host")) {
+    headers->emplace_back("Host", std::move(target->host));
+  }
 
   std::string body;
   if (cleanup.body_kind == config::Cleanup::Body::cloudevent) {
@@ -85,8 +136,8 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
                   .request_id = std::move(request_id),
                   .turn = 0,
                   .method = cleanup.method,
-                  .url = std::move(*url),
-                  .socket = {},
+                  .url = std::move(target->url),
+                  .socket = std::move(target->socket),
                   .headers = std::move(*headers),
                   .body = std::move(body),
                   .timeout = cleanup.timeout,
@@ -101,17 +152,31 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
 Owed render_all(const config::Route& route, const config::Server* server,
                 const config::VariableSource& source, std::string_view request_id, WallTime now) {
   Owed owed;
-  unsigned turn = 0;
-  for (std::size_t i = 0; i < route.on_disconnect.cleanups.size(); ++i) {
-    auto delivery = render(*route.on_disconnect.cleanups[i], server, source,
-                           std::string(request_id) + '-' + std::to_string(i), std::string(request_id), now);
-    if (!delivery) {
+  const std::string base = as_id(request_id);
+  const auto add = [&](const config::Cleanup& cleanup, const config::Server* to, std::string id,
+                       std::size_t turn) {
+    auto delivery = render(cleanup, to, source, std::move(id), std::string(request_id), now);
+    if (delivery) {
+      delivery->turn = static_cast<unsigned>(turn);
+      owed.deliveries.push_back(std::move(*delivery));
+    } else {
       if (!owed.skipped.empty()) owed.skipped += "; ";
       owed.skipped += delivery.error();
+    }
+    return delivery.has_value();
+  };
+  for (std::size_t i = 0; i < route.on_disconnect.cleanups.size(); ++i) {
+    const config::Cleanup& cleanup = *route.on_disconnect.cleanups[i];
+    const std::string id = base + '-' + std::to_string(i);
+    if (cleanup.to != config::Cleanup::To::every_server) {
+      add(cleanup, server, id, i);
       continue;
     }
-    delivery->turn = turn++;
-    owed.deliveries.push_back(std::move(*delivery));
+    const auto& servers = route.upstream->servers;
+    for (std::size_t j = 0; j < servers.size(); ++j) {
+      // What one server can't be called for, none can.
+      if (!add(cleanup, &servers[j], id + '-' + std::to_string(j), i)) break;
+    }
   }
   return owed;
 }

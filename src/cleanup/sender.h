@@ -6,6 +6,7 @@
 #include <string>
 
 #include <hangup/base/clock.h>
+#include <hangup/base/error.h>
 #include <hangup/cleanup/cleanup.h>
 
 namespace hangup::cleanup {
@@ -15,6 +16,7 @@ struct AttemptResult {
   int status = 0;                       // of the response; 0 for none
   std::optional<Duration> retry_after;  // what the response asked for
   std::string error;                    // why there is no response; "" when there is one
+  bool hopeless = false;                // nothing was sent, and nothing will be: another try is of no use
 };
 
 // Threading: belongs to its loop's thread, which is where `done` is called.
@@ -27,6 +29,9 @@ class Sender {
   // Sends the delivery once and tells how that ended, within delivery.timeout. `delivery` is needed until
   // then. `done` is never called from inside send().
   virtual void send(const Delivery& delivery, Done done) = 0;
+  // Names the receiver of a delivery: what shares a bound of concurrency and fails together. The error says
+  // why it has none.
+  virtual Result<std::string> receiver_of(const Delivery& delivery) const;
 };
 
 }  // namespace hangup::cleanup

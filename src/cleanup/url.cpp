@@ -9,7 +9,14 @@
 namespace hangup::cleanup {
 namespace {
 
-constexpr std::string_view scheme = "http://";
+constexpr std::string_view http_scheme = "http://";
+constexpr std::string_view https_scheme = "https://";
+
+bool takes_scheme(std::string_view& text, std::string_view scheme) {
+  if (!equals_ignoring_case(text.substr(0, scheme.size()), scheme)) return false;
+  text.remove_prefix(scheme.size());
+  return true;
+}
 
 bool is_host_name(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -42,22 +49,23 @@ std::string lower_case(std::string_view text) {
 }  // namespace
 
 std::string Url::receiver() const {
-  return host + ' ' + std::to_string(port);
+  return (https ? "https " : "http ") + host + ' ' + std::to_string(port);
 }
 
 Result<Url> parse_url(std::string_view text) {
   const auto refuse = [](std::string reason) {
     return std::unexpected(Error{"the url " + std::move(reason)});
   };
-  if (!equals_ignoring_case(text.substr(0, scheme.size()), scheme))
-    return refuse("is not an absolute http:// one");
-  text.remove_prefix(scheme.size());
+  Url url;
+  url.https = takes_scheme(text, https_scheme);
+  if (!url.https && !takes_scheme(text, http_scheme))
+    return refuse("is not an absolute http:// or https:// one");
+  if (url.https) url.port = 443;
   text = text.substr(0, text.find('#'));
   const std::size_t authority_end = std::min(text.find_first_of("/?"), text.size());
   const std::string_view authority = text.substr(0, authority_end);
   const std::string_view rest = text.substr(authority_end);
 
-  Url url;
   url.authority = authority;
   std::string_view after_host;
   if (authority.starts_with('[')) {

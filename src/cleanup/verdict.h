@@ -1,8 +1,10 @@
 // What an attempt's end means for its delivery.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include <hangup/base/clock.h>
@@ -15,10 +17,11 @@ enum class Verdict : std::uint8_t {
   retry,
 };
 
-// Of a response's status; 0 for no response at all. Redirects are not followed and come under retry: a
-// receiver that moves is repaired by an operator, perhaps in time.
-constexpr Verdict verdict_of(int status) {
+// Of a response's status; 0 for no response at all. Those in `ok_status` acknowledge too. Redirects are not
+// followed and come under retry: a receiver that moves is repaired by an operator, perhaps in time.
+constexpr Verdict verdict_of(int status, std::span<const int> ok_status = {}) {
   if (status >= 200 && status < 300) return Verdict::done;
+  if (std::ranges::find(ok_status, status) != ok_status.end()) return Verdict::done;
   if (status >= 400 && status < 500 && status != 408 && status != 425 && status != 429) return Verdict::final;
   return Verdict::retry;
 }

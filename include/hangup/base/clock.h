@@ -12,6 +12,12 @@ using MonoTime = std::chrono::steady_clock::time_point;
 // For people and for other machines: may jump.
 using WallTime = std::chrono::system_clock::time_point;
 
+// `time` + `wait`, or the end of time when that lies beyond it. A wait that is negative is none.
+constexpr MonoTime later(MonoTime time, Duration wait) {
+  if (wait <= Duration::zero()) return time;
+  return wait > MonoTime::max() - time ? MonoTime::max() : time + wait;
+}
+
 // Thread-safe.
 class Clock {
  public:

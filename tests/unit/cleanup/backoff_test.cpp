@@ -36,6 +36,12 @@ TEST(Backoff, NeverOverflows) {
   EXPECT_EQ(backoff(huge, std::numeric_limits<unsigned>::max(), std::nullopt, highest), Duration::max());
 }
 
+TEST(Backoff, NeitherDoesRetryAfterWithTheLongestJitter) {
+  const config::Retry huge{
+      .max_attempts = 0, .backoff_base = Duration::max(), .backoff_max = Duration::max()};
+  EXPECT_EQ(backoff(huge, 1, 1h, highest), Duration::max());
+}
+
 TEST(Backoff, ABaseAboveTheMaximumIsTheMaximum) {
   EXPECT_EQ(backoff({.max_attempts = 2, .backoff_base = 5s, .backoff_max = 1s}, 1, std::nullopt, highest),
             1s);

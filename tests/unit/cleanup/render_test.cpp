@@ -195,8 +195,8 @@ TEST_F(Render, ConfiguredHeadersReplaceTheDefaults) {
 }
 
 TEST_F(Render, ConfiguredHeadersCantContradictTheMessageOrItsIdentity) {
-  for (const char* name :
-       {"Content-Length", "transfer-encoding", "Connection", "Webhook-Id", "Webhook-Timestamp"}) {
+  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Webhook-Id",
+                           "Webhook-Timestamp", "Webhook-Signature"}) {
     cleanup.headers.emplace_back(name, compiled("7"));
   }
   const auto delivery = rendered();
@@ -210,6 +210,141 @@ TEST_F(Render, AUrlThatCantBeCalledSkipsTheCleanup) {
   const auto delivery = rendered();
   ASSERT_FALSE(delivery);
   EXPECT_EQ(delivery.error(), "the url has no valid host");
+}
+
+TEST_F(Render, CarriesWhatTheContractPromisesOfALateCall) {
+  cleanup.ok_status = {404, 409};
+  cleanup.delay = std::chrono::seconds(2);
+  cleanup.expire_after = std::nullopt;
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery);
+  EXPECT_EQ(delivery->ok_status, (std::vector<int>{404, 409}));
+  EXPECT_EQ(delivery->delay, std::chrono::seconds(2));
+  EXPECT_EQ(delivery->expire_after, std::nullopt);
+  EXPECT_EQ(delivery->created, WallTime(std::chrono::milliseconds(1767323045999)));
+}
+
+TEST_F(Render, ASecretIsNeverInWhatIsStored) {
+  EXPECT_FALSE(rendered()->is_signed);
+  cleanup.signing_keys = {"the key"};
+  const auto delivery = rendered();
+  ASSERT_TRUE(delivery);
+  EXPECT_TRUE(delivery->is_signed);
+  EXPECT_EQ(header(*delivery, "webhook-signature"), "(none)");
+}
+
+TEST_F(Render, TakesAnHttpsUrl) {
+  cleanup.url = compiled("https://hooks.example.com/jobs/{request.id}");
+  EXPECT_EQ(rendered()->url, "https://hooks.example.com/jobs/req-1");
+}
+
+// What a route with several cleanups, before an upstream with two servers, owes.
+class RenderAll : public Render {
+ protected:
+  RenderAll() {
+    auto upstream = std::make_shared<config::Upstream>();
+    upstream->servers = {server("127.0.0.1:9000", "127.0.0.1:9000"), server("[::1]:9001", "backend:9001")};
+    route.upstream = upstream;
+  }
+  static config::Server server(std::string_view address, std::string authority) {
+    return {.url = "http://" + authority,
+            .address = SocketAddress::parse(address).value(),
+            .authority = std::move(authority)};
+  }
+  void add(std::string_view url, config::Cleanup::To to = config::Cleanup::To::url) {
+    config::Cleanup next = cleanup;
+    next.url = compiled(url);
+    next.to = to;
+    route.on_disconnect.cleanups.push_back(std::make_shared<config::Cleanup>(std::move(next)));
+  }
+  Owed owed(const config::Server* had_it, std::string_view request_id = "req-1") const {
+    return render_all(route, had_it, exchange, request_id, WallTime(std::chrono::seconds(1767323045)));
+  }
+  const config::Server* first() const { return &route.upstream->servers[0]; }
+  const config::Server* second() const { return &route.upstream->servers[1]; }
+
+  config::Route route;
+};
+
+TEST_F(RenderAll, CleanupsTakeTheirTurnsInTheOrderOfTheRoute) {
+  add("http://a/");
+  add("http://b/");
+  const Owed both = owed(first());
+  ASSERT_EQ(both.deliveries.size(), 2U);
+  EXPECT_EQ(both.deliveries[0].id, "req-1-0");
+  EXPECT_EQ(both.deliveries[0].turn, 0U);
+  EXPECT_EQ(both.deliveries[1].id, "req-1-1");
+  EXPECT_EQ(both.deliveries[1].turn, 1U);
+}
+
+TEST_F(RenderAll, ToTheSameServerGoesToTheAddressThatHadTheRequest) {
+  add("/jobs/{request.id}?x=1", config::Cleanup::To::same_server);
+  EXPECT_EQ(owed(first()).deliveries.at(0).url, "http://127.0.0.1:9000/jobs/req-1?x=1");
+  EXPECT_EQ(header(owed(first()).deliveries.at(0), "Host"), "(none)");
+  const Delivery named = owed(second()).deliveries.at(0);
+  EXPECT_EQ(named.url, "http://[::1]:9001/jobs/req-1?x=1");
+  EXPECT_EQ(header(named, "Host"), "backend:9001");
+  EXPECT_EQ(named.socket, "");
+}
+
+TEST_F(RenderAll, AConfiguredHostStaysAtTheSameServer) {
+  cleanup.headers.emplace_back("host", compiled("mine"));
+  add("/", config::Cleanup::To::same_server);
+  const Delivery delivery = owed(second()).deliveries.at(0);
+  EXPECT_EQ(header(delivery, "host"), "mine");
+  EXPECT_EQ(header(delivery, "Host"), "(none)");
+}
+
+TEST_F(RenderAll, ToTheSameServerBehindAUnixSocketGoesThere) {
+  const config::Server local = server("unix:/run/app.sock", "localhost");
+  add("/jobs/{request.id}", config::Cleanup::To::same_server);
+  const Delivery delivery = owed(&local).deliveries.at(0);
+  EXPECT_EQ(delivery.url, "http://localhost/jobs/req-1");
+  EXPECT_EQ(delivery.socket, "/run/app.sock");
+}
+
+TEST_F(RenderAll, WithoutAServerACallToTheSameServerIsSkippedAndTheOthersAreNot) {
+  add("/jobs", config::Cleanup::To::same_server);
+  add("http://a/");
+  const Owed rest = owed(nullptr);
+  EXPECT_EQ(rest.skipped, "no server had the request");
+  ASSERT_EQ(rest.deliveries.size(), 1U);
+  EXPECT_EQ(rest.deliveries[0].id, "req-1-1");
+}
+
+TEST_F(RenderAll, ToEveryServerIsADeliveryToEachInOneTurn) {
+  add("http://a/");
+  add("/jobs/{request.id}", config::Cleanup::To::every_server);
+  add("http://b/");
+  const Owed all = owed(nullptr);
+  EXPECT_EQ(all.skipped, "");
+  ASSERT_EQ(all.deliveries.size(), 4U);
+  EXPECT_EQ(all.deliveries[1].id, "req-1-1-0");
+  EXPECT_EQ(all.deliveries[1].url, "http://127.0.0.1:9000/jobs/req-1");
+  EXPECT_EQ(all.deliveries[1].turn, 1U);
+  EXPECT_EQ(all.deliveries[2].id, "req-1-1-1");
+  EXPECT_EQ(all.deliveries[2].url, "http://[::1]:9001/jobs/req-1");
+  EXPECT_EQ(all.deliveries[2].turn, 1U);
+  EXPECT_EQ(all.deliveries[3].turn, 2U);
+}
+
+TEST_F(RenderAll, AMissingValueIsOneReasonForAllServers) {
+  add("/jobs/{request.header.x-job}", config::Cleanup::To::every_server);
+  EXPECT_EQ(owed(first()).skipped, "{request.header.x-job} has no value");
+}
+
+TEST_F(RenderAll, APathCantMoveTheCallToAnotherHost) {
+  exchange.values[{Variable::request_path, ""}] = "@evil.example";
+  add("{request.path|raw}", config::Cleanup::To::same_server);
+  EXPECT_EQ(owed(first()).skipped, "the path for the server does not start with a /");
+}
+
+TEST_F(RenderAll, AnIdNeverHasBytesThatAHeaderOrASignatureCantBear) {
+  add("http://a/");
+  const Delivery delivery = owed(first(), "a.b\r\n\xff c").deliveries.at(0);
+  EXPECT_EQ(delivery.id, "a%2Eb%0D%0A%FF%20c-0");
+  EXPECT_EQ(header(delivery, "webhook-id"), delivery.id);
+  EXPECT_EQ(delivery.request_id, "a.b\r\n\xff c");
 }
 
 }  // namespace

@@ -35,6 +35,15 @@ TEST(ReceiverUrl, TakesTheBracketsOffAnIpv6Address) {
   EXPECT_EQ(url->authority, "[2001:DB8::1]:81");
 }
 
+TEST(ReceiverUrl, OfHttpsHasItsOwnPortAndIsAReceiverOfItsOwn) {
+  const auto url = parse_url("HTTPS://a/x");
+  ASSERT_TRUE(url);
+  EXPECT_TRUE(url->https);
+  EXPECT_EQ(url->port, 443);
+  EXPECT_FALSE(parse_url("http://a/x")->https);
+  EXPECT_NE(parse_url("https://a:80/")->receiver(), parse_url("http://a/")->receiver());
+}
+
 TEST(ReceiverUrl, SpellingsOfOneReceiverAreOneReceiver) {
   EXPECT_EQ(parse_url("http://A/x")->receiver(), parse_url("http://a:80/y?z")->receiver());
   EXPECT_NE(parse_url("http://a/")->receiver(), parse_url("http://a:81/")->receiver());
@@ -45,7 +54,9 @@ TEST(ReceiverUrl, WhatCouldNotStandInARequestIsRefused) {
                            "http",
                            "http:/",
                            "http://",
-                           "https://a/",
+                           "https:/a/",
+                           "https://",
+                           "httpss://a/",
                            "ftp://a",
                            "/path",
                            "http:///x",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
 
 namespace hangup::cleanup {
 namespace {
@@ -17,6 +18,13 @@ TEST(Verdict, FollowsTheContractForEveryStatus) {
     if (status / 100 == 4 && !temporary.contains(status)) expected = Verdict::final;
     EXPECT_EQ(verdict_of(status), expected) << status;
   }
+}
+
+TEST(Verdict, AnOkStatusAcknowledgesWhateverItIs) {
+  const std::vector<int> ok = {404, 503, 302};
+  for (const int status : ok) EXPECT_EQ(verdict_of(status, ok), Verdict::done) << status;
+  EXPECT_EQ(verdict_of(409, ok), Verdict::final);
+  EXPECT_EQ(verdict_of(500, ok), Verdict::retry);
 }
 
 class RetryAfter : public testing::Test {
