@@ -91,8 +91,10 @@ Result<void> Server::Impl::start() {
   auto loggers = observe::open_loggers(config_->access_log, config_->log);
   if (!loggers) return std::unexpected(loggers.error());
   loggers_ = std::move(*loggers);
-  outbox_ = std::make_unique<cleanup::MemoryOutbox>(cleanup::MemoryOutbox::Options{}, loggers_.access,
-                                                    loggers_.log);
+  auto credentials = cleanup::load_credentials(*config_);
+  if (!credentials) return std::unexpected(std::move(credentials.error()));
+  outbox_ = std::make_unique<cleanup::MemoryOutbox>(cleanup::MemoryOutbox::Options{}, std::move(*credentials),
+                                                    loggers_.access, loggers_.log);
 
   Shared shared{
       .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
