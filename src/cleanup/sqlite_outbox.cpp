@@ -310,7 +310,10 @@ void SqliteOutbox::Impl::carry_out(DurableStore::Output output) {
   if (output.send.empty() && output.forget.empty() && output.retry_now.empty()) return;
   loop_.post([this, output = std::move(output)]() mutable {
     for (auto& each : output.send) dispatcher_.add(std::move(each.delivery), each.attempts, each.wait);
-    for (const std::string& id : output.forget) dispatcher_.forget(id);
+    for (const std::string& id : output.forget) {
+      const bool reported = recorder_.is_under_way(id);
+      if (dispatcher_.forget(id) && !reported) ledger_.gone(1);
+    }
     for (const std::string& id : output.retry_now) dispatcher_.retry_now(id);
   });
 }
