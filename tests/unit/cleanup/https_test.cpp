@@ -5,10 +5,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/un.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
 #include <hangup/cleanup/cleanup.h>
 
@@ -193,10 +195,10 @@ TEST_F(Https, AFileThatCantBeUsedIsAnErrorThatNamesCleanupFileAndReason) {
   EXPECT_THAT(fault(), HasSubstr("cannot use the key " + files.path("encrypted.key").string()));
 }
 
-TEST_F(Https, AReceiverThatClosesInTheHandshakeIsTriedAgain) {
+TEST_F(Https, ACleanupThatTheConfigurationHasNoMoreTrustsTheSystemOnly) {
   ScriptedReceiver receiver(ok(), 0, make_server_context(local));
   Delivery delivery = delivery_to(receiver.url());
-  delivery.cleanup = "gone from the configuration";  // so that only the system's CAs are trusted
+  delivery.cleanup = "gone";
   EXPECT_FALSE(deliver(std::move(delivery)));
   EXPECT_THAT(error(), StartsWith("TLS: the certificate is not accepted: "));
 }
@@ -206,6 +208,35 @@ TEST_F(Https, TheReplysBodyIsBounded) {
       always({"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + std::string(100'000'000, 'x')}), 0,
       make_server_context(local));
   EXPECT_TRUE(deliver(receiver.url()));
+}
+
+TEST_F(Https, AUnixSocketIsConnectedToInsteadOfTheUrlsHost) {
+  const std::string path = files.path("app.sock").string();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  std::string request;
+  std::thread server([&] {
+    const int fd = ::accept(listener, nullptr, nullptr);
+    char bytes[4096];
+    while (!request.ends_with(R"({"a":1})")) {
+      const ssize_t count = ::recv(fd, bytes, sizeof bytes, 0);
+      if (count <= 0) break;
+      request.append(bytes, static_cast<std::size_t>(count));
+    }
+    constexpr std::string_view answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
+    ::close(fd);
+  });
+  Delivery delivery = delivery_to("http://localhost/jobs/7");
+  delivery.socket = path;
+  EXPECT_TRUE(deliver(std::move(delivery)));
+  server.join();
+  ::close(listener);
+  EXPECT_THAT(request, StartsWith("POST /jobs/7 HTTP/1.1\r\nHost: localhost\r\n"));
 }
 
 TEST_F(Https, ASignatureArrivesThatEachKeyVerifies) {

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,6 +111,11 @@ class ScriptedReceiver {
   };
 
   void serve(int socket, int connection) {
+    // OpenSSL writes to a socket that may be closed without asking for no signal.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     const std::unique_ptr<SSL, void (*)(SSL*)> ssl(tls_ ? SSL_new(tls_.get()) : nullptr, SSL_free);
     if (ssl) SSL_set_fd(ssl.get(), socket);
     if (!ssl || SSL_accept(ssl.get()) == 1) converse({.fd = socket, .ssl = ssl.get()}, connection);
