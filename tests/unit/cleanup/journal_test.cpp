@@ -247,7 +247,9 @@ TEST(Snapshot, RefusesEveryTruncationThatCutsAValue) {
   const std::string bytes = snapshot_of("req");
   for (std::size_t size = 0; size + 1 < bytes.size(); ++size) {
     const auto snapshot = decode_snapshot(std::string_view(bytes).substr(0, size));
-    if (snapshot) EXPECT_EQ(snapshot->request_id, "req");
+    if (snapshot) {
+      EXPECT_EQ(snapshot->request_id, "req");
+    }
   }
   EXPECT_FALSE(decode_snapshot(std::string_view(bytes).substr(0, bytes.size() - 1)));
   EXPECT_FALSE(decode_snapshot(""));

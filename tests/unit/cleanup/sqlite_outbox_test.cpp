@@ -221,9 +221,10 @@ TEST_F(SqliteOutboxTest, ExchangesInFlightWhenItWasKilledAreCrashed) {
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(ids(receiver), (std::set<std::string>{"flying-0", "known-0"}));
   for (const auto& request : receiver.requests()) {
-    if (request.head.contains("flying-0"))
+    if (request.head.contains("flying-0")) {
       EXPECT_THAT(request.body,
                   AllOf(HasSubstr("dev.hangup.exchange.crashed"), HasSubstr("awaiting_response")));
+    }
   }
   EXPECT_THAT(read_left_journals(path), IsEmpty());
   EXPECT_THAT(open().value(), IsEmpty());
