@@ -137,6 +137,7 @@ TEST_F(SqliteOutboxTest, AKillRightAfterAddLosesNothing) {
   ASSERT_TRUE(open());
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(ids(receiver), owed);
+  outbox.reset();  // which writes what became of them
   EXPECT_EQ(file().stats({})->counts["stop-report"][DeliveryState::delivered], owed.size());
 }
 
