@@ -13,17 +13,65 @@ constexpr const char* exit_statuses =
     "Exit status: 0 as it should be; 1 the configuration is wrong; 2 the command line is wrong; 3 it can't "
     "start\n"
     "(an address in use, a log that can't be written); 4 `demo --once` saw something that was not as "
-    "promised.";
+    "promised; 5 the\n"
+    "command could not do what it was asked for.";
 
 // What the chosen subcommand was given.
 struct Arguments {
   std::string config_file;
   commands::ExplainRequest explain;
   bool once = false;
+  commands::OutboxRequest outbox;
+  std::string cleanup;
 };
 
 void add_config_option(CLI::App& command, std::string& file) {
   command.add_option("-c,--config", file, "The configuration, a YAML file")->required()->type_name("FILE");
+}
+
+void define_outbox(CLI::App& cli, Arguments& arguments) {
+  using Verb = commands::OutboxRequest::Verb;
+  commands::OutboxRequest& request = arguments.outbox;
+  CLI::App& outbox = *cli.add_subcommand("outbox", "Look at and change the deliveries of cleanups");
+  outbox.description(
+      "Works on the file that `outbox.path` of the configuration names, whether hangup runs or not; a "
+      "running "
+      "one learns\n"
+      "of changes within a second.");
+  outbox.require_subcommand(1);
+  const auto add = [&](const char* name, const char* description, Verb verb) -> CLI::App& {
+    CLI::App& command = *outbox.add_subcommand(name, description);
+    add_config_option(command, arguments.config_file);
+    command.add_flag("--json", request.json, "Print JSON");
+    command.callback([&request, verb] { request.verb = verb; });
+    return command;
+  };
+  CLI::App& list = add("list", "List deliveries, the newest first", Verb::list);
+  list.add_option("--state", request.state, "Only those in this state")
+      ->check(CLI::IsMember({"pending", "in_flight", "delivered", "dead"}));
+  list.add_option("--cleanup", request.cleanup, "Only those of this cleanup")->type_name("NAME");
+  list.add_option("--limit", request.limit, "At most so many")->capture_default_str();
+
+  add("show", "Show one delivery, with the request that is sent", Verb::show)
+      .add_option("ID", request.ids, "Its webhook-id")
+      ->required()
+      ->expected(1)
+      ->type_name("");
+
+  CLI::App& retry = add("retry", "Try dead letters again, and pending deliveries at once", Verb::retry);
+  CLI::Option* ids = retry.add_option("ID", request.ids, "Their webhook-ids")->type_name("");
+  retry.add_flag("--all-dead", request.all_dead, "Every dead letter")->excludes(ids);
+  retry.callback([&request] {
+    request.verb = Verb::retry;
+    if (request.ids.empty() && !request.all_dead) throw CLI::RequiredError("an ID, or --all-dead,");
+  });
+
+  add("drop", "Take deliveries out of the outbox: they are not called any more", Verb::drop)
+      .add_option("ID", request.ids, "Their webhook-ids")
+      ->required()
+      ->type_name("");
+
+  add("stats", "Count deliveries by cleanup and state", Verb::stats);
 }
 
 void define_commands(CLI::App& cli, Arguments& arguments) {
@@ -67,6 +115,18 @@ void define_commands(CLI::App& cli, Arguments& arguments) {
   demo.add_flag("--once", arguments.once,
                 "End after the script; exit status 4 if anything was not as promised");
 
+  define_outbox(cli, arguments);
+
+  CLI::App& cleanup = *cli.add_subcommand("cleanup", "Try the cleanups of a configuration");
+  cleanup.require_subcommand(1);
+  CLI::App& test = *cleanup.add_subcommand("test", "Send one marked test event to a cleanup's receiver");
+  test.description(
+      "Renders the cleanup with sample values ({outcome} is `test`), adds the header `X-Hangup-Test: true`, "
+      "sends it once\n"
+      "and prints what came of it. Nothing is kept in the outbox.");
+  add_config_option(test, arguments.config_file);
+  test.add_option("NAME", arguments.cleanup, "A name under `cleanups:`")->required()->type_name("");
+
   cli.add_subcommand("version", "Print the versions of hangup and of what it is built on")
       ->description("Prints the versions of hangup, of its libraries and of the compiler it was built with.");
 }
@@ -77,6 +137,13 @@ int execute(const CLI::App& cli, Arguments& arguments) {
   if (cli.got_subcommand("explain")) {
     arguments.explain.config_file = arguments.config_file;
     return commands::explain(arguments.explain, std::cout, std::cerr);
+  }
+  if (cli.got_subcommand("outbox")) {
+    arguments.outbox.config_file = arguments.config_file;
+    return commands::outbox(arguments.outbox, std::cout, std::cerr);
+  }
+  if (cli.got_subcommand("cleanup")) {
+    return commands::test_cleanup(arguments.config_file, arguments.cleanup, std::cout, std::cerr);
   }
   if (cli.got_subcommand("demo")) return commands::demo(arguments.once, std::cout, std::cerr);
   return commands::version(std::cout);

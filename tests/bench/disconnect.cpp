@@ -1,6 +1,6 @@
-// bench_disconnect: is both the client and the upstream of a proxy, so that one clock measures how long after
-// a client's close the upstream sees its own connection closed. One at a time, with a number of other
-// requests in flight.
+// bench_disconnect: is the client and the upstream of a proxy at once, and the receiver of its cleanups, so
+// that one clock measures how long after a client's close the upstream sees its own connection closed, or the
+// cleanup arrives. One at a time, with a number of other requests in flight.
 #include "io.h"
 
 #include <sys/socket.h>
@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace {
@@ -17,8 +20,10 @@ using namespace std::chrono_literals;
 
 class Meter {
  public:
-  Meter(std::uint16_t proxy, int listener) : proxy_(proxy), listener_(listener) {
+  Meter(std::uint16_t proxy, int listener, std::optional<int> receiver)
+      : proxy_(proxy), listener_(listener), receiver_(receiver) {
     epoll_.add(listener, EPOLLIN);
+    if (receiver) epoll_.add(*receiver, EPOLLIN);
   }
 
   // Sends a request that will not be answered; returns the client's socket when the upstream has it.
@@ -31,11 +36,14 @@ class Meter {
     return client;
   }
 
+  // Until the upstream's connection closes, or, with a receiver, until the cleanup has come.
   bench::Clock::duration leave(int client) {
     const std::size_t closed = closed_;
+    const std::size_t called = called_;
     const auto start = bench::Clock::now();
     ::close(client);
     while (closed_ == closed) turn(start + 10s, "the upstream saw no close within 10 s");
+    while (receiver_ && called_ == called) turn(start + 10s, "no cleanup came within 10 s");
     return bench::Clock::now() - start;
   }
 
@@ -43,11 +51,14 @@ class Meter {
   void turn(bench::Clock::time_point deadline, std::string_view complaint) {
     for (const epoll_event& event : epoll_.wait(1s)) {
       const int fd = event.data.fd;
-      if (fd == listener_) {
-        accept_all();
+      if (fd == listener_ || fd == receiver_) {
+        accept_all(fd);
       } else if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         ::close(fd);
         closed_ += with_request_.erase(fd);
+        calls_.erase(fd);
+      } else if (const auto call = calls_.find(fd); call != calls_.end()) {
+        read_call(fd, call->second);
       } else {
         read_request(fd);
       }
@@ -55,9 +66,28 @@ class Meter {
     if (bench::Clock::now() > deadline) bench::die(complaint);
   }
 
-  void accept_all() {
-    for (int fd; (fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+  void accept_all(int listener) {
+    for (int fd; (fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
       epoll_.add(fd, EPOLLIN | EPOLLRDHUP);
+      if (listener == receiver_) calls_.try_emplace(fd);
+    }
+  }
+
+  // Answers each whole request of a connection of the receiver.
+  void read_call(int fd, std::string& unread) {
+    constexpr std::string_view length = "Content-Length: ";
+    constexpr std::string_view answer = "HTTP/1.1 204 No Content\r\n\r\n";
+    std::array<char, 16 * 1024> buffer;
+    const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), 0);
+    if (got > 0) unread.append(buffer.data(), static_cast<std::size_t>(got));
+    for (std::size_t end; (end = unread.find("\r\n\r\n")) != std::string::npos;) {
+      const std::size_t field = unread.find(length);
+      const std::size_t body =
+          field < end ? std::strtoull(unread.c_str() + field + length.size(), nullptr, 10) : 0;
+      if (unread.size() < end + 4 + body) return;
+      unread.erase(0, end + 4 + body);
+      ++called_;
+      if (::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) bench::die_errno("send");
     }
   }
 
@@ -70,11 +100,14 @@ class Meter {
 
   std::uint16_t proxy_;
   int listener_;
+  std::optional<int> receiver_;
   bench::Epoll epoll_;
   std::string request_ = bench::get_request("/hold");
   std::unordered_set<int> with_request_;
+  std::unordered_map<int, std::string> calls_;  // the receiver's connections, and what came on each
   std::size_t arrived_ = 0;
   std::size_t closed_ = 0;
+  std::size_t called_ = 0;
 };
 
 double percentile(const std::vector<double>& sorted, double share) {
@@ -85,10 +118,12 @@ double percentile(const std::vector<double>& sorted, double share) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) bench::die("usage: bench_disconnect PROXY-PORT UPSTREAM-PORT COUNT IN-FLIGHT");
+  if (argc != 5 && argc != 6)
+    bench::die("usage: bench_disconnect PROXY-PORT UPSTREAM-PORT COUNT IN-FLIGHT [RECEIVER-PORT]");
   bench::raise_descriptor_limit(65536);
-  Meter meter(static_cast<std::uint16_t>(bench::number(argv[1])),
-              bench::listen_on(static_cast<std::uint16_t>(bench::number(argv[2]))));
+  const auto port = [&](int index) { return static_cast<std::uint16_t>(bench::number(argv[index])); };
+  Meter meter(port(1), bench::listen_on(port(2)),
+              argc == 6 ? std::optional(bench::listen_on(port(5))) : std::nullopt);
   const auto count = bench::number(argv[3]);
   for (auto others = bench::number(argv[4]); others > 0; --others) meter.begin();
   std::vector<double> microseconds;

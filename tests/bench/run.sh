@@ -2,10 +2,14 @@
 # Measures hangup beside nginx and haproxy, one worker each, in front of the same upstream, on loopback:
 #   cpu         CPU microseconds of the proxy per keep-alive request, in interleaved rounds
 #   disconnect  time from a client's close to the upstream seeing its connection closed
+#   webhook     time from a client's close to its cleanup arriving, by way of the outbox (hangup alone)
 #   memory      resident memory of the proxy per request in flight
 #   transport   CPU microseconds per exchange with a server by hangup's Transport beside libevent's bufferevents
 #   deliver     cleanups delivered a second to one receiver, by one thread
-# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [cpu|disconnect|memory|transport|deliver ...]
+#   outbox      cleanups committed a second, and how long each takes from add() to its commit
+#   journal     what noting an exchange in flight costs the thread that proxies, by three mechanisms
+# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N]
+#                           [cpu|disconnect|webhook|memory|transport|deliver|outbox|journal ...]
 # HANGUP and BENCH_BIN name another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,11 +22,11 @@ while [ $# -gt 0 ]; do
     --requests) requests=$2 && shift 2 ;;
     --body) body=$2 && shift 2 ;;
     --hold) hold=$2 && shift 2 ;;
-    cpu | disconnect | memory | transport | deliver) parts+=("$1") && shift ;;
-    *) sed -n '2,9s/^# //p' "$0" >&2 && exit 2 ;;
+    cpu | disconnect | webhook | memory | transport | deliver | outbox | journal) parts+=("$1") && shift ;;
+    *) sed -n '2,13s/^# //p' "$0" >&2 && exit 2 ;;
   esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect memory transport deliver)
+[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect webhook memory transport deliver outbox journal)
 
 hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
@@ -143,9 +147,10 @@ EOF
   start haproxy "$port" haproxy -db -f "$dir/haproxy.cfg"
 }
 
-start_hangup() {  # UPSTREAM-PORT
-  local port
+start_hangup() {  # UPSTREAM-PORT [RECEIVER-PORT [STORE]]
+  local port cleanup=none
   port=$(free_port)
+  [ $# -eq 1 ] || cleanup="{url: \"http://127.0.0.1:$2/stop/{request.id}\"}"
   cat >"$dir/hangup.yaml" <<EOF
 workers: 1
 listeners:
@@ -158,6 +163,8 @@ routes:
   - name: bench
     match: {path: "/*"}
     upstream: bench
+    on_disconnect: {cleanup: $cleanup}
+outbox: {path: $dir/outbox.db, store: ${3:-sqlite}}
 access_log: {path: $dir/hangup-access.log}
 log: {path: stderr, level: warn}
 shutdown: {drain: 1s}
@@ -224,6 +231,23 @@ measure_disconnect() {
   done
 }
 
+measure_webhook() {
+  local store in_flight port receiver p50 p99 most
+  echo "microseconds from the client's close to the cleanup's arrival, 1,000 disconnects one after another; sqlite: committed and"
+  echo "synced before (on $(df --output=fstype "$dir" | tail -n 1)), and the in-flight journal on"
+  printf '%-10s %10s %8s %8s %8s\n' store "in flight" p50 p99 max
+  for store in memory sqlite; do
+    for in_flight in 0 1000; do
+      port=$(free_port)
+      receiver=$(free_port)
+      start_hangup "$port" "$receiver" "$store"
+      read -r p50 p99 most < <("$bin/bench_disconnect" "${port_of[hangup]}" "$port" 1000 "$in_flight" "$receiver" || echo - - -)
+      printf '%-10s %10s %8s %8s %8s\n' "$store" "$in_flight" "$p50" "$p99" "$most"
+      stop hangup
+    done
+  done
+}
+
 measure_memory() {
   local proxy count=$hold
   [ "$count" -le "$most_held" ] || count=$most_held
@@ -250,6 +274,9 @@ measure_transport() {
 measure_deliver() {
   "$bin/bench_deliver" "$requests" "$rounds"
 }
+
+measure_outbox() { "$bin/bench_outbox" "$dir"; }
+measure_journal() { "$bin/bench_journal" "$dir"; }
 
 for part in "${parts[@]}"; do
   "measure_$part"

@@ -51,6 +51,7 @@ class Hangup {
   Json wait_for_log(const std::string& what, const std::function<bool(const Json&)>& suits);
   std::vector<Json> wait_for_exchanges(std::size_t n);
   Json wait_for_exchange() { return wait_for_exchanges(1).front(); }
+  std::filesystem::path configuration_file() const { return dir_ / "hangup.yaml"; }
   // What it logged for people.
   std::string log() const;
 

@@ -22,6 +22,9 @@ struct Call {
 class Receiver {
  public:
   Receiver() { server_.otherwise(respond(204)); }
+  explicit Receiver(const SocketAddress& where) : server_({.address = where.to_string()}) {
+    server_.otherwise(respond(204));
+  }
 
   MockUpstream& server() { return server_; }
   std::string url(std::string_view path = "/stop") const { return server_.url() + std::string(path); }

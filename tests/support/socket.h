@@ -63,7 +63,8 @@ void raise_descriptor_limit();
 class RefusingPort {
  public:
   RefusingPort();
-  std::string url() const { return "http://" + local_address(socket_).to_string(); }
+  SocketAddress where() const { return local_address(socket_); }
+  std::string url() const { return "http://" + where().to_string(); }
 
  private:
   Fd socket_;

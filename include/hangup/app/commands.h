@@ -3,6 +3,7 @@
 // thread, before any other thread runs.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <iosfwd>
 #include <string>
@@ -16,6 +17,7 @@ enum ExitStatus : int {
   exit_usage = 2,
   exit_cannot_start = 3,
   exit_broken_promise = 4,  // `demo --once` saw something that is not as the contract says
+  exit_failed = 5,          // the command did not do what it was asked for
 };
 
 // Proxies until SIGTERM or SIGINT, then drains; a second signal ends the drain. Writes to `err` only when it
@@ -36,6 +38,23 @@ int explain(const ExplainRequest& request, std::ostream& out, std::ostream& err)
 
 // Shows on loopback what happens when clients disconnect; then serves until Ctrl-C, unless `once`.
 int demo(bool once, std::ostream& out, std::ostream& err);
+
+struct OutboxRequest {
+  enum class Verb : std::uint8_t { list, show, retry, drop, stats } verb = Verb::list;
+  std::filesystem::path config_file;
+  std::vector<std::string> ids;  // webhook-ids: one to show, some to retry or to drop
+  bool all_dead = false;         // retry: every dead letter
+  std::string state;             // list: those in this state; "" for all
+  std::string cleanup;           // list: those of this cleanup; "" for all
+  std::size_t limit = 100;       // list
+  bool json = false;
+};
+// Looks at and changes the outbox of a configuration, whether hangup runs with it or not.
+int outbox(const OutboxRequest& request, std::ostream& out, std::ostream& err);
+
+// Sends one marked test event to the receiver of a cleanup, once, and says what came of it.
+int test_cleanup(const std::filesystem::path& config_file, const std::string& name, std::ostream& out,
+                 std::ostream& err);
 
 int version(std::ostream& out);
 

@@ -152,6 +152,16 @@ class Credentials;
 // Reads the files that it names. The error names the cleanup, the file and what is wrong with it.
 Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config);
 
+// How one attempt at a delivery ended.
+struct Tried {
+  int status = 0;     // 0: no response
+  std::string error;  // why there is none
+  Duration took{};
+  bool acknowledged = false;
+};
+// Sends a delivery once and waits for what comes of it. No outbox knows of it.
+Tried try_once(const Delivery& delivery, std::shared_ptr<const Credentials> credentials);
+
 // The outbox in memory and its dispatcher: sends what is added, with retries, backoff and full jitter, from a
 // thread of its own. Bounded: beyond `capacity` pending deliveries a new one is a dead letter at once, and
 // logged as one. Each attempt's end is one line of the access log; a delivery's last one says how it ended.
