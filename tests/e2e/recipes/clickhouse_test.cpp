@@ -12,6 +12,7 @@ class ClickHouse : public ::testing::Test {
   ClickHouse() {
     server_.wait_until_ready(where_, "/ping");
     recipe.set("CLICKHOUSE", "http://" + where_.to_string());
+    recipe.set("CLICKHOUSE_KILL_USER", "killer").set("CLICKHOUSE_KILL_KEY", "secret");
   }
 
   // Columns of the endless query as the server shows them; "" when there is none.
@@ -44,7 +45,7 @@ class ClickHouse : public ::testing::Test {
   }
 
   TempDir dir_;
-  SocketAddress where_ = address(own_host() + ":8123");
+  SocketAddress where_ = address(own_host() + ":18123");
   Server server_{command(), "clickhouse-server"};
 };
 

@@ -137,6 +137,8 @@ TEST_F(Jupyter, InterruptsTheKernelOfTheCell) {
 
 class Elasticsearch : public DocumentedApi {
  protected:
+  Elasticsearch() { helper.wait_until_ready(canceller, "/", 501); }
+
   // A task as GET /_tasks shows it.
   static Json task(int id, const std::string& opaque_id) {
     return {{"node", "oTUltX4IQMOUUVeiohTt8A"},
@@ -156,7 +158,7 @@ class Elasticsearch : public DocumentedApi {
         .dump();
   }
 
-  SocketAddress canceller = address(own_host() + ":9201");
+  SocketAddress canceller = address(own_host() + ":19201");
   Server helper{{"/usr/bin/env", "ELASTICSEARCH=" + backend.url(), "/usr/bin/python3", "-B",
                  std::string(RECIPES) + "/elasticsearch-cancel.py", canceller.to_string()},
                 "python3"};

@@ -20,7 +20,7 @@ class Backend {
   const SocketAddress& where() const { return where_; }
 
  protected:
-  SocketAddress where_ = address(own_host() + ":9000");
+  SocketAddress where_ = address(own_host() + ":19000");
 };
 
 class Hyper : public Backend {
@@ -71,7 +71,7 @@ class PhpFpm : public Backend {
       {"/usr/sbin/php-fpm8.2", "-R", "-n", "-F", "-y", configuration("fpm.conf")}, "php8.2-fpm", SIGTERM};
   Server nginx_{
       {"/usr/sbin/nginx", "-e", "stderr", "-p", dir_.path().string(), "-c", configuration("nginx.conf")},
-      "nginx-light"};
+      "nginx"};
 };
 
 struct Kind {

@@ -49,23 +49,28 @@ Server::Server(std::vector<std::string> argv, std::string_view package, int end)
 Server::~Server() {
   if (process_.running()) process_.signal(end_);
   process_.wait();
-  if (::testing::Test::HasFailure()) {
-    std::cerr << "--- " << name_ << "\n" << read_file(dir_ / "out") << read_file(dir_ / "err") << "---\n";
-  }
+  if (::testing::Test::HasFailure()) std::cerr << said();
 }
 
-void Server::wait_until_ready(const SocketAddress& where, std::string_view path) {
+std::string Server::said() const {
+  return fmt::format("--- {}\n{}{}---\n", name_, read_file(dir_ / "out"), read_file(dir_ / "err"));
+}
+
+void Server::wait_until_ready(const SocketAddress& where, std::string_view path, int status) {
   const Time deadline = std::chrono::steady_clock::now() + patience_at_start;
-  for (;;) {
-    if (!process_.running()) throw std::runtime_error(name_ + " ended: " + process_.wait()->to_string());
+  std::string last;
+  do {
+    if (!process_.running()) throw std::runtime_error(process_.wait()->to_string() + " of\n" + said());
     try {
-      if (ask(where, get(path)).status == 200) return;
-    } catch (const std::exception&) {  // refuses connections, or closes them
-      if (std::chrono::steady_clock::now() > deadline) throw;
+      const Message answer = ask(where, get(path));
+      if (answer.status == status) return;
+      last = fmt::format("{} {}", answer.status, answer.body);
+    } catch (const std::exception& error) {  // refuses connections, or closes them
+      last = error.what();
     }
-    if (std::chrono::steady_clock::now() > deadline) throw TimedOut(name_ + " to be ready");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  } while (std::chrono::steady_clock::now() < deadline);
+  throw std::runtime_error(fmt::format("{} is not ready: {}\n{}", name_, last, said()));
 }
 
 Message ask(const SocketAddress& server, const std::string& request) {

@@ -28,11 +28,12 @@ class Server {
   Server(const Server&) = delete;
   ~Server();  // shows what it said if the test has failed
 
-  // Waits until it answers this GET with 200.
-  void wait_until_ready(const SocketAddress& where, std::string_view path);
-  bool running() { return process_.running(); }
+  // Waits until it answers this GET with that status.
+  void wait_until_ready(const SocketAddress& where, std::string_view path, int status = 200);
 
  private:
+  std::string said() const;
+
   std::string name_;
   int end_;
   TempDir dir_;
