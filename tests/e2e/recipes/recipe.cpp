@@ -20,7 +20,8 @@ std::vector<std::string> curl_command(std::vector<std::string> arguments) {
 Recipe::Recipe(std::string_view name)
     : text_(read_file(std::filesystem::path(RECIPES) / (std::string(name) + ".yaml"))) {
   set("HANGUP_LISTEN", "127.0.0.1:0");
-  set("HANGUP_OUTBOX", dir_ / "outbox.db");
+  // A recipe that calls nothing has no outbox.
+  if (text_.contains("cleanup:")) set("HANGUP_OUTBOX", dir_ / "outbox.db");
 }
 
 Recipe& Recipe::set(const std::string& name, const std::string& value) {
