@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 namespace hangup::test {
 namespace {
 
@@ -32,9 +34,6 @@ class ClickHouse : public ::testing::Test {
     return client;
   }
 
-  Recipe recipe{"clickhouse"};
-
- private:
   std::vector<std::string> command() const {
     const std::filesystem::path configuration = dir_ / "config.xml";
     write_file(configuration, filled_in(std::filesystem::path(BACKENDS) / "clickhouse.xml",
@@ -47,6 +46,7 @@ class ClickHouse : public ::testing::Test {
   TempDir dir_;
   SocketAddress where_ = address(own_host() + ":18123");
   Server server_{command(), "clickhouse-server"};
+  Recipe recipe{"clickhouse"};
 };
 
 TEST_F(ClickHouse, KillsTheQueryOfAClientThatHasLeft) {
@@ -58,6 +58,20 @@ TEST_F(ClickHouse, KillsTheQueryOfAClientThatHasLeft) {
   const Json exchange = wait_for_departure(hangup);
   EXPECT_EQ(query_id, exchange.at("request_id").get<std::string>() + "\n");
   EXPECT_EQ(wait_for_delivery(hangup, exchange).at("status"), 200);
+}
+
+TEST_F(ClickHouse, KillsTheQueryThatAHangupLeftBehindWhenItWasKilled) {
+  Hangup& killed = recipe.start();
+  const auto client = ask_without_end(killed);
+  killed.signal(SIGKILL);
+  killed.wait_for_exit();
+  const std::uint64_t before = rows_read();
+  eventually("more rows read, for nobody", [&] { return rows_read() > before + 10'000'000; });
+  Hangup& next = recipe.start();
+  eventually("the query's end", [&] { return running("query_id").empty(); });
+  next.wait_for_log("the exchange that was cut", [](const Json& line) {
+    return line.at("type") == "exchange" && line.at("outcome") == "crashed";
+  });
 }
 
 TEST_F(ClickHouse, GoesOnWithTheQueryWhenNobodyTellsIt) {

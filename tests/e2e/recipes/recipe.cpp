@@ -40,6 +40,7 @@ Recipe& Recipe::without_cleanups() {
 
 Hangup& Recipe::start() {
   for (const auto& [name, value] : environment_) ::setenv(name.c_str(), value.c_str(), 1);
+  hangup_.reset();
   hangup_ = std::make_unique<Hangup>(text_);
   for (const auto& [name, value] : environment_) ::unsetenv(name.c_str());
   return *hangup_;

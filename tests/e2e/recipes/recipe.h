@@ -24,7 +24,7 @@ class Recipe {
   Recipe& set(const std::string& name, const std::string& value);
   // The same file with no route calling anything.
   Recipe& without_cleanups();
-  // Listens at a port of its own. Once.
+  // Listens at a port of its own. Ends the one that was started before, whose outbox it takes over.
   Hangup& start();
 
  private:

@@ -107,10 +107,8 @@ class Reports : public ::testing::TestWithParam<Kind> {
     EXPECT_EQ(work_of(exchange).at("state"), how);
   }
 
-  Recipe recipe{GetParam().recipe};
-
- private:
   std::unique_ptr<Backend> backend_;
+  Recipe recipe{GetParam().recipe};  // ends before the server, which takes its last calls
 };
 
 TEST_P(Reports, ThatWatchTheirConnectionEndByTheAbort) {
