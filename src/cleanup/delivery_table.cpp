@@ -5,7 +5,11 @@
 #include "cleanup/schema.h"
 #include "cleanup/url.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+
+#include <hangup/net/fd.h>
 
 namespace hangup::cleanup {
 namespace {
@@ -31,7 +35,7 @@ Statement& bind_text_or_null(Statement& statement, const std::string& text) {
 std::string receiver_of(const Delivery& delivery) {
   if (!delivery.socket.empty()) return "unix:" + delivery.socket;
   const auto url = parse_url(delivery.url);
-  return url ? url->receiver() : "?";
+  return url ? (url->https ? "https://" : "http://") + url->authority : "?";
 }
 
 std::string lane_of(const std::vector<Delivery>& deliveries) {
@@ -40,6 +44,8 @@ std::string lane_of(const std::vector<Delivery>& deliveries) {
 
 Result<void> DeliveryTable::open(const std::filesystem::path& path) {
   close();
+  // Deliveries may hold credentials, in headers. The WAL takes its mode from this file.
+  const net::Fd made(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   database_.open(path, true);
   // The first one counts for a new file only. A commit is on the disk when it returns, also with a WAL; what
   // a damaged page holds is not believed.

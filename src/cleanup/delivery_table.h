@@ -34,7 +34,7 @@ struct Standing {
   bool has_ended() const { return state == DeliveryState::delivered || state == DeliveryState::dead; }
 };
 
-// Where it goes: "host:port", "unix:/path"; "?" if nowhere.
+// Where it goes: "http://host:port", "unix:/path"; "?" if nowhere.
 std::string receiver_of(const Delivery& delivery);
 // The receiver of the first of an exchange's deliveries. REQUIRES: one at least.
 std::string lane_of(const std::vector<Delivery>& deliveries);

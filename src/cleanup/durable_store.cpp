@@ -256,12 +256,12 @@ void DurableStore::carry_out(const std::vector<DeliveryTable::Change>& changes, 
     } else if (change.what == "retry" && held) {
       output.retry_now.push_back(change.id);
     } else if (change.what == "drop" && !ended) {
-      ++output.gone;
       if (held) {
         window_.release(change.id);
         output.forget.push_back(change.id);
-      } else if (waiting_in_file_ > 0) {
-        --waiting_in_file_;
+      } else {
+        ++output.gone;
+        if (waiting_in_file_ > 0) --waiting_in_file_;
       }
     }
   }
@@ -332,6 +332,7 @@ void DurableStore::load(DeliveryTable::Row row, Output& output) {
   }
   const Duration wait = wait_of(row, clock_.wall());
   row.delivery->created = row.created;
+  if (wait == Duration::zero()) row.delivery->delay = wait;  // an operator has ended it
   window_.hold(row.id, receiver_of(*row.delivery), size_of(*row.delivery));
   output.send.push_back({.delivery = *std::move(row.delivery), .attempts = row.attempts, .wait = wait});
 }

@@ -51,7 +51,7 @@ class DurableStore {
   };
   struct Output {
     std::vector<ToSend> send;            // committed, unless the store is in trouble
-    std::vector<std::string> forget;     // dropped by an operator
+    std::vector<std::string> forget;     // dropped by an operator; not in `gone`
     std::vector<std::string> retry_now;  // by an operator
     std::vector<Delivery> given_up;      // there was no room in memory
     std::vector<Delivery> unreadable;    // rows with a damaged delivery: its id, cleanup and request id

@@ -17,8 +17,8 @@ constexpr unsigned max_interim_heads = 8;
 
 }  // namespace
 
-HttpConnection::HttpConnection(net::EventLoop& loop, net::Fd socket)
-    : loop_(loop), transport_(loop, std::move(socket), *this), parser_(head_limits) {}
+HttpConnection::HttpConnection(net::EventLoop& loop, net::Fd socket, std::shared_ptr<net::TlsPeer> peer)
+    : loop_(loop), transport_(loop, std::move(socket), *this), peer_(std::move(peer)), parser_(head_limits) {}
 
 void HttpConnection::exchange(std::string request, std::string method, Done done) {
   lost_ = nullptr;
@@ -33,6 +33,11 @@ void HttpConnection::exchange(std::string request, std::string method, Done done
   if (connected_) send();
 }
 
+const char* HttpConnection::waits_for() const {
+  if (state_ == State::connecting) return "connecting";
+  return state_ == State::handshake ? "in the TLS handshake" : "waiting for the response";
+}
+
 std::optional<HttpConnection::Reply> HttpConnection::reply_so_far() const {
   if (state_ != State::body) return std::nullopt;
   return reply_;
@@ -45,9 +50,10 @@ bool HttpConnection::usable() {
 
 void HttpConnection::on_ready(net::Readiness ready) {
   if (state_ == State::idle) return on_idle();
-  if (state_ == State::connecting) {
-    if (!ready.writable) return;
-    if (!finish_connect()) return;
+  if (!connected_) {
+    if (state_ == State::connecting && (!ready.writable || !finish_connect())) return;
+    if (state_ == State::handshake && !finish_handshake()) return;
+    ready.writable = true;
   }
   if (ready.writable && write_error_ == 0) send();
   receive();
@@ -61,6 +67,23 @@ void HttpConnection::on_idle() {
 bool HttpConnection::finish_connect() {
   if (const int error = transport_.take_error(); error != 0) {
     fail(std::string("connect: ") + std::strerror(error));
+    return false;
+  }
+  if (peer_) {
+    transport_.start_tls(peer_->connect());
+    state_ = State::handshake;
+    return true;
+  }
+  connected_ = true;
+  state_ = State::head;
+  return true;
+}
+
+bool HttpConnection::finish_handshake() {
+  const auto result = transport_.handshake();
+  if (result.status == Status::would_block) return false;
+  if (result.status != Status::ok) {
+    fail(transport_.explain(result.error));
     return false;
   }
   connected_ = true;
@@ -149,7 +172,8 @@ bool HttpConnection::at_end(int error) {
     reply_.reusable = false;
     return finish(std::move(reply_));
   }
-  return fail(error != 0 ? std::strerror(error) : "the receiver closed the connection without an answer");
+  return fail(error != 0 ? transport_.explain(error)
+                         : "the receiver closed the connection without an answer");
 }
 
 bool HttpConnection::finish(Result result) {

@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include <hangup/http/message.h>
 #include <hangup/net/fd.h>
 #include <hangup/net/send_queue.h>
+#include <hangup/net/tls.h>
 #include <hangup/net/transport.h>
 
 namespace hangup::net {
@@ -34,13 +36,14 @@ class HttpConnection final : private net::Transport::Handler {
   using Result = std::expected<Reply, Failure>;
   using Done = std::move_only_function<void(Result)>;
 
-  // Takes over a socket that is connecting.
-  HttpConnection(net::EventLoop& loop, net::Fd socket);
+  // Takes over a socket that is connecting. `peer` is null for plain text.
+  HttpConnection(net::EventLoop& loop, net::Fd socket, std::shared_ptr<net::TlsPeer> peer);
 
   // Sends the request, once connected, and reads its response. `done` may destroy this or begin the next
   // exchange, and is never called from inside exchange(). REQUIRES: idle.
   void exchange(std::string request, std::string method, Done done);
-  bool connected() const { return connected_; }
+  // What takes so long, for people.
+  const char* waits_for() const;
   // A response whose head is in, but whose body is not: for who can't wait any longer.
   std::optional<Reply> reply_so_far() const;
   // Whether the receiver has neither closed nor said anything since the last exchange. REQUIRES: idle.
@@ -50,11 +53,13 @@ class HttpConnection final : private net::Transport::Handler {
   void watch(std::function<void()> lost) { lost_ = std::move(lost); }
 
  private:
-  enum class State : std::uint8_t { idle, connecting, head, body };
+  enum class State : std::uint8_t { idle, connecting, handshake, head, body };
 
   void on_ready(net::Readiness ready) override;
   void on_idle();
+  // These return false when there is no connection yet, or `this` may be gone.
   bool finish_connect();
+  bool finish_handshake();
   void send();
   void receive();
   // These return true when the exchange has ended: `this` may be gone.
@@ -67,9 +72,10 @@ class HttpConnection final : private net::Transport::Handler {
 
   net::EventLoop& loop_;
   net::Transport transport_;
+  const std::shared_ptr<net::TlsPeer> peer_;
   net::SendQueue output_;
   State state_ = State::idle;
-  bool connected_ = false;
+  bool connected_ = false;  // with the handshake done
   bool answered_ = false;
   int write_error_ = 0;
   std::string method_;

@@ -1,5 +1,6 @@
 #include "cleanup/http_sender.h"
 
+#include "cleanup/signing.h"
 #include "cleanup/url.h"
 #include "cleanup/verdict.h"
 
@@ -14,18 +15,27 @@
 namespace hangup::cleanup {
 namespace {
 
-constexpr std::size_t max_idle = 64;  // over all receivers
+constexpr std::size_t max_idle = 512;        // connections, over all receivers
+constexpr std::size_t max_receivers = 1024;  // remembered without a connection, for their TLS sessions
 // Shorter than what receivers commonly keep idle connections for (5 s), so that one is seldom closed just as
 // it is used.
 constexpr Duration max_idle_time = std::chrono::seconds(4);
 
-std::string make_request(const Delivery& delivery, const Url& url) {
+std::string_view header(const Delivery& delivery, std::string_view name) {
+  for (const auto& [each, value] : delivery.headers) {
+    if (equals_ignoring_case(each, name)) return value;
+  }
+  return {};
+}
+
+std::string make_request(const Delivery& delivery, const Url& url, const std::string& signature) {
   std::vector<http::Field> fields;
-  fields.reserve(delivery.headers.size() + 1);
+  fields.reserve(delivery.headers.size() + 2);
   const bool has_host = std::ranges::any_of(
       delivery.headers, [](const auto& header) { return equals_ignoring_case(header.first, "host"); });
   if (!has_host) fields.push_back({"Host", url.authority});
   for (const auto& [name, value] : delivery.headers) fields.push_back({name, value});
+  if (!signature.empty()) fields.push_back({"webhook-signature", signature});
   const bool expects_body =
       delivery.method == "POST" || delivery.method == "PUT" || delivery.method == "PATCH";
   const auto framing = delivery.body.empty() && !expects_body
@@ -51,6 +61,7 @@ class HttpSender::Attempt : public std::enable_shared_from_this<Attempt> {
 
  private:
   void resolve();
+  bool take_signature();
   void connect(std::string last_error);
   void exchange(std::unique_ptr<HttpConnection> connection);
   void ended(HttpConnection::Result result);
@@ -64,6 +75,8 @@ class HttpSender::Attempt : public std::enable_shared_from_this<Attempt> {
   const Delivery& delivery_;
   Done done_;
   Url url_;
+  std::string signature_;
+  std::shared_ptr<Receiver> receiver_;
   std::unique_ptr<Timer> deadline_;
   std::unique_ptr<net::Resolver::Lookup> lookup_;
   std::vector<SocketAddress> addresses_;
@@ -78,18 +91,44 @@ void HttpSender::Attempt::start() {
   auto url = parse_url(delivery_.url);
   if (!url) return fail(std::move(url.error().message));
   url_ = std::move(*url);
-  if (auto idle = sender_.take_idle(url_.receiver())) {
+  if (!take_signature()) return;
+  receiver_ = sender_.receiver(sender_.receiver_of(delivery_).value(), delivery_, url_);
+  if (auto idle = sender_.take_idle(*receiver_)) {
     reused_ = true;
     return exchange(std::move(idle));
   }
   resolve();
 }
 
+// An unsigned call where a signed one is expected would be refused, or, worse, teach a receiver to accept it.
+bool HttpSender::Attempt::take_signature() {
+  const auto& keys = sender_.credentials_->of(delivery_.cleanup).signing_keys;
+  if (!keys.empty()) {
+    signature_ = sign(keys, delivery_.id, header(delivery_, "webhook-timestamp"), delivery_.body);
+    return true;
+  }
+  if (!delivery_.is_signed) return true;
+  sender_.finish(*this, {.status = 0,
+                         .retry_after = {},
+                         .error = "the configuration has no signing key for cleanup `" + delivery_.cleanup +
+                                  "` any more",
+                         .hopeless = true});
+  return false;
+}
+
 void HttpSender::Attempt::resolve() {
+  if (!delivery_.socket.empty()) {
+    auto address = SocketAddress::parse("unix:" + delivery_.socket);
+    if (!address) return fail(std::move(address.error().message));
+    addresses_.assign(1, *address);
+    next_address_ = 0;
+    return connect({});
+  }
   lookup_ =
       sender_.resolver_.resolve(url_.host, url_.port, [this](Result<std::vector<SocketAddress>> addresses) {
         if (!addresses) return fail(std::move(addresses.error().message));
         addresses_ = std::move(*addresses);
+        next_address_ = 0;
         connect("the receiver's name has no address");
       });
 }
@@ -98,7 +137,8 @@ void HttpSender::Attempt::resolve() {
 void HttpSender::Attempt::connect(std::string last_error) {
   while (next_address_ < addresses_.size()) {
     auto socket = net::start_connect(addresses_[next_address_++]);
-    if (socket) return exchange(std::make_unique<HttpConnection>(sender_.loop_, std::move(*socket)));
+    if (socket)
+      return exchange(std::make_unique<HttpConnection>(sender_.loop_, std::move(*socket), receiver_->peer));
     last_error = std::move(socket.error().message);
   }
   fail(std::move(last_error));
@@ -106,7 +146,7 @@ void HttpSender::Attempt::connect(std::string last_error) {
 
 void HttpSender::Attempt::exchange(std::unique_ptr<HttpConnection> connection) {
   connection_ = std::move(connection);
-  connection_->exchange(make_request(delivery_, url_), delivery_.method,
+  connection_->exchange(make_request(delivery_, url_, signature_), delivery_.method,
                         [this](HttpConnection::Result result) { ended(std::move(result)); });
 }
 
@@ -124,7 +164,7 @@ void HttpSender::Attempt::ended(HttpConnection::Result result) {
 }
 
 void HttpSender::Attempt::replied(const HttpConnection::Reply& reply) {
-  if (reply.reusable) sender_.keep_idle(url_.receiver(), std::move(connection_));
+  if (reply.reusable) sender_.keep_idle(*receiver_, std::move(connection_));
   sender_.finish(*this, {.status = reply.status,
                          .retry_after = parse_retry_after(reply.retry_after, sender_.loop_.wall()),
                          .error = {}});
@@ -135,7 +175,7 @@ void HttpSender::Attempt::timed_out() {
     return replied({.status = reply->status, .retry_after = reply->retry_after, .reusable = false});
   }
   if (!connection_) return fail("timed out looking up the receiver's name");
-  fail(connection_->connected() ? "timed out waiting for the response" : "timed out connecting");
+  fail(std::string("timed out ") + connection_->waits_for());
 }
 
 HttpSender::Done HttpSender::Attempt::stop() {
@@ -145,8 +185,11 @@ HttpSender::Done HttpSender::Attempt::stop() {
   return std::move(done_);
 }
 
-HttpSender::HttpSender(net::EventLoop& loop)
-    : loop_(loop), resolver_(loop), idle_timer_(loop.make_timer([this] { drop_stale(); })) {}
+HttpSender::HttpSender(net::EventLoop& loop, std::shared_ptr<const Credentials> credentials)
+    : loop_(loop),
+      resolver_(loop),
+      credentials_(std::move(credentials)),
+      idle_timer_(loop.make_timer([this] { drop_stale(); })) {}
 
 HttpSender::~HttpSender() = default;
 
@@ -167,32 +210,70 @@ void HttpSender::finish(Attempt& attempt, AttemptResult result) {
   done(std::move(result));
 }
 
-std::unique_ptr<HttpConnection> HttpSender::take_idle(const std::string& receiver) {
+Result<std::string> HttpSender::receiver_of(const Delivery& delivery) const {
+  auto name = Sender::receiver_of(delivery);
+  if (name && name->starts_with("https") && credentials_->of(delivery.cleanup).own_tls) {
+    *name += ' ' + delivery.cleanup;
+  }
+  return name;
+}
+
+std::shared_ptr<HttpSender::Receiver> HttpSender::receiver(const std::string& name, const Delivery& delivery,
+                                                           const Url& url) {
+  if (const auto known = receivers_.find(name); known != receivers_.end()) return known->second;
+  if (receivers_.size() >= max_receivers) {
+    std::erase_if(receivers_,
+                  [](const auto& each) { return each.second.use_count() == 1 && each.second->idle.empty(); });
+  }
+  auto made = std::make_shared<Receiver>();
+  if (url.https) {
+    const auto& credentials = credentials_->of(delivery.cleanup);
+    made->peer = std::make_shared<net::TlsPeer>(
+        credentials.tls, credentials.server_name.empty() ? url.host : credentials.server_name);
+  }
+  return receivers_.emplace(name, std::move(made)).first->second;
+}
+
+std::unique_ptr<HttpConnection> HttpSender::take_idle(Receiver& receiver) {
   // The one used last is the least likely to be closed.
-  for (auto idle = idle_.rbegin(); idle != idle_.rend(); ++idle) {
-    if (idle->receiver != receiver || !idle->connection->usable()) continue;
-    auto connection = std::move(idle->connection);
-    idle_.erase(std::next(idle).base());
-    return connection;
+  while (!receiver.idle.empty()) {
+    auto connection = std::move(receiver.idle.back().connection);
+    receiver.idle.pop_back();
+    --idle_;
+    if (connection->usable()) return connection;
   }
   return nullptr;
 }
 
-void HttpSender::keep_idle(const std::string& receiver, std::unique_ptr<HttpConnection> connection) {
-  HttpConnection* idle = connection.get();
-  idle->watch([this, idle] { drop_idle(idle); });
-  idle_.push_back({.receiver = receiver, .connection = std::move(connection), .since = loop_.now()});
-  if (idle_.size() > max_idle) idle_.pop_front();
-  idle_timer_->set(idle_.front().since + max_idle_time);
-}
-
-void HttpSender::drop_idle(const HttpConnection* connection) {
-  std::erase_if(idle_, [&](const Idle& idle) { return idle.connection.get() == connection; });
+void HttpSender::keep_idle(Receiver& receiver, std::unique_ptr<HttpConnection> connection) {
+  if (idle_ >= max_idle) return;
+  HttpConnection& idle = *connection;
+  receiver.idle.push_back({.connection = std::move(connection), .since = loop_.now()});
+  ++idle_;
+  // The receiver is remembered for as long as it has an idle connection.
+  idle.watch([this, &receiver, place = std::prev(receiver.idle.end())] {
+    receiver.idle.erase(place);
+    --idle_;
+  });
+  if (std::exchange(sweeping_, true)) return;
+  idle_timer_->set(loop_.now() + max_idle_time);
 }
 
 void HttpSender::drop_stale() {
-  while (!idle_.empty() && idle_.front().since + max_idle_time <= loop_.now()) idle_.pop_front();
-  if (!idle_.empty()) idle_timer_->set(idle_.front().since + max_idle_time);
+  sweeping_ = false;
+  const MonoTime now = loop_.now();
+  std::optional<MonoTime> next;
+  for (auto& [name, receiver] : receivers_) {
+    auto& idle = receiver->idle;
+    while (!idle.empty() && idle.front().since + max_idle_time <= now) {
+      idle.pop_front();
+      --idle_;
+    }
+    if (!idle.empty() && (!next || idle.front().since < *next)) next = idle.front().since;
+  }
+  if (!next) return;
+  sweeping_ = true;
+  idle_timer_->set(*next + max_idle_time);
 }
 
 }  // namespace hangup::cleanup

@@ -22,10 +22,11 @@ Random make_random() {
 
 class MemoryOutbox::Impl {
  public:
-  Impl(Options options, std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log)
+  Impl(Options options, std::shared_ptr<const Credentials> credentials,
+       std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log)
       : capacity_(options.capacity),
         ledger_(loop_, std::move(access_log), std::move(log)),
-        sender_(loop_),
+        sender_(loop_, std::move(credentials)),
         dispatcher_(loop_, sender_, ledger_, {.per_receiver = options.concurrency}, make_random()),
         thread_([this] { loop_.run(); }) {}
 
@@ -55,9 +56,9 @@ class MemoryOutbox::Impl {
   std::thread thread_;
 };
 
-MemoryOutbox::MemoryOutbox(Options options, std::shared_ptr<spdlog::logger> access_log,
-                           std::shared_ptr<spdlog::logger> log)
-    : impl_(std::make_unique<Impl>(options, std::move(access_log), std::move(log))) {}
+MemoryOutbox::MemoryOutbox(Options options, std::shared_ptr<const Credentials> credentials,
+                           std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log)
+    : impl_(std::make_unique<Impl>(options, std::move(credentials), std::move(access_log), std::move(log))) {}
 
 MemoryOutbox::~MemoryOutbox() = default;
 

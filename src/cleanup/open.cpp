@@ -9,9 +9,12 @@ namespace hangup::cleanup {
 Result<OpenedOutbox> open_outbox(const config::Config& config, std::shared_ptr<spdlog::logger> access_log,
                                  std::shared_ptr<spdlog::logger> log) {
   if (config.cleanups.empty() || config.outbox.store == config::Outbox::Store::memory) {
-    return OpenedOutbox{.outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{},
-                                                                 std::move(access_log), std::move(log)),
-                        .crashed = {}};
+    auto credentials = load_credentials(config);
+    if (!credentials) return std::unexpected(std::move(credentials.error()));
+    return OpenedOutbox{
+        .outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{}, *std::move(credentials),
+                                                 std::move(access_log), std::move(log)),
+        .crashed = {}};
   }
   auto opened = SqliteOutbox::open({.path = config.outbox.path,
                                     .keep_delivered = config.outbox.keep_delivered,

@@ -17,6 +17,7 @@ Standing standing_after(const AttemptRecord& attempt, DeliveryState state) {
 }  // namespace
 
 void Recorder::started(const Delivery& delivery, unsigned attempt) {
+  under_way_.insert(delivery.id);
   ledger_.started(delivery, attempt);
   store_({delivery.id, {.state = DeliveryState::in_flight, .attempts = attempt}});
 }
@@ -24,6 +25,7 @@ void Recorder::started(const Delivery& delivery, unsigned attempt) {
 // The ledger comes last: once it says that nothing is pending, the outbox may go, and what is stored must be
 // in its queue by then.
 void Recorder::delivered(const Delivery& delivery, const AttemptRecord& attempt) {
+  under_way_.erase(delivery.id);
   Standing standing = standing_after(attempt, DeliveryState::delivered);
   standing.ended = clock_.wall();
   store_({delivery.id, std::move(standing)});
@@ -31,6 +33,7 @@ void Recorder::delivered(const Delivery& delivery, const AttemptRecord& attempt)
 }
 
 void Recorder::will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) {
+  under_way_.erase(delivery.id);
   Standing standing = standing_after(attempt, DeliveryState::pending);
   standing.next_attempt = clock_.wall() + std::chrono::duration_cast<WallTime::duration>(
                                               std::min<Duration>(wait, std::chrono::hours(24)));
@@ -40,6 +43,7 @@ void Recorder::will_retry(const Delivery& delivery, const AttemptRecord& attempt
 
 void Recorder::dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
                     std::string_view reason) {
+  under_way_.erase(delivery.id);
   Standing standing{.state = DeliveryState::dead};
   if (attempt) standing = standing_after(*attempt, DeliveryState::dead);
   standing.ended = clock_.wall();

@@ -6,6 +6,9 @@
 #include "cleanup/progress.h"
 
 #include <functional>
+#include <string>
+#include <unordered_set>
+#include <utility>
 
 namespace hangup::cleanup {
 
@@ -22,10 +25,14 @@ class Recorder final : public Progress {
   void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
             std::string_view reason) override;
 
+  // An attempt is under way: its end is still to be reported.
+  bool is_under_way(const std::string& id) const { return under_way_.contains(id); }
+
  private:
   Ledger& ledger_;
   const Clock& clock_;
   const Store store_;
+  std::unordered_set<std::string> under_way_;
 };
 
 }  // namespace hangup::cleanup

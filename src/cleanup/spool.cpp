@@ -100,7 +100,7 @@ bool Spool::append(const std::vector<Delivery>& deliveries) {
 }
 
 bool Spool::open(File& file, int flags) {
-  file.fd = net::Fd(::open(file.path.c_str(), O_RDWR | O_CLOEXEC | flags, 0640));
+  file.fd = net::Fd(::open(file.path.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
   if (file.fd) return true;
   return errno == ENOENT && flags == 0 ? false : fail(file, "can't open", errno);
 }

@@ -45,14 +45,15 @@ std::size_t size_of(const std::vector<Delivery>& deliveries) {
 
 class SqliteOutbox::Impl {
  public:
-  Impl(Options options, std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log)
+  Impl(Options options, std::shared_ptr<const Credentials> credentials,
+       std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log)
       : options_(std::move(options)),
         log_(std::move(log)),
         store_({.path = options_.path, .keep_delivered = options_.keep_delivered, .window = {}}, loop_, log_),
         spool_(options_.path),
         ledger_(loop_, std::move(access_log), log_),
         recorder_(ledger_, loop_, [this](DurableStore::Update update) { queue(std::move(update)); }),
-        sender_(loop_),
+        sender_(loop_, std::move(credentials)),
         dispatcher_(loop_, sender_, recorder_, {.per_receiver = options_.concurrency}, make_random()) {}
   ~Impl();
 
@@ -310,7 +311,10 @@ void SqliteOutbox::Impl::carry_out(DurableStore::Output output) {
   if (output.send.empty() && output.forget.empty() && output.retry_now.empty()) return;
   loop_.post([this, output = std::move(output)]() mutable {
     for (auto& each : output.send) dispatcher_.add(std::move(each.delivery), each.attempts, each.wait);
-    for (const std::string& id : output.forget) dispatcher_.forget(id);
+    for (const std::string& id : output.forget) {
+      const bool reported = recorder_.is_under_way(id);
+      if (dispatcher_.forget(id) && !reported) ledger_.gone(1);
+    }
     for (const std::string& id : output.retry_now) dispatcher_.retry_now(id);
   });
 }
@@ -332,7 +336,10 @@ SqliteOutbox::~SqliteOutbox() = default;
 Result<SqliteOutbox::Opened> SqliteOutbox::open(Options options, const config::Config& config,
                                                 std::shared_ptr<spdlog::logger> access_log,
                                                 std::shared_ptr<spdlog::logger> log) {
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(access_log), std::move(log));
+  auto credentials = load_credentials(config);
+  if (!credentials) return std::unexpected(std::move(credentials.error()));
+  auto impl = std::make_unique<Impl>(std::move(options), *std::move(credentials), std::move(access_log),
+                                     std::move(log));
   auto crashed = impl->open(config);
   if (!crashed) return std::unexpected(crashed.error());
   impl->start();

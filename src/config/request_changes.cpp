@@ -9,8 +9,8 @@
 namespace hangup::config {
 namespace {
 
-constexpr std::uint64_t most_json_bytes = std::uint64_t{64} * 1024 * 1024;
-constexpr std::size_t most_json_parts = 16;
+constexpr std::uint64_t most_limit = std::uint64_t{64} * 1024 * 1024;
+constexpr std::size_t most_field_parts = 16;
 
 constexpr bool is_query_char(char c) {
   return c > 0x20 && c < 0x7f && c != '#' && c != '&';
@@ -63,9 +63,9 @@ bool check_field_path(Reader& reader, const Node& node) {
                                       "metadata.rid");
     return false;
   }
-  if (std::ranges::count(path, '.') >= static_cast<std::ptrdiff_t>(most_json_parts)) {
+  if (std::ranges::count(path, '.') >= static_cast<std::ptrdiff_t>(most_field_parts)) {
     reader.problem(node.position, "`set_json`: " + shown(path) + " has more than " +
-                                      std::to_string(most_json_parts) + " parts");
+                                      std::to_string(most_field_parts) + " parts");
     return false;
   }
   return true;
@@ -120,7 +120,7 @@ void read_request_changes(Section& section, const PathPattern& path, RequestChan
   read_values(section, "set_json", "a mapping of fields to values", path, check_field_path, check_json_value,
               changes.set_json);
   if (section.has("set_json")) check_field_paths(section.reader(), *section.node().find("set_json")->value);
-  section.bytes("json_limit", changes.json_limit.count, 1, most_json_bytes);
+  section.bytes("json_limit", changes.json_limit.count, 1, most_limit);
 }
 
 }  // namespace hangup::config

@@ -10,7 +10,7 @@
 namespace hangup::config {
 namespace {
 
-constexpr std::size_t most_file_bytes = std::size_t{64} * 1024;
+constexpr std::size_t most_secret_bytes = std::size_t{64} * 1024;
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blanks = " \t\r";
@@ -36,7 +36,7 @@ void read_lines(Reader& reader, const Node& node, std::string_view key, std::vec
   const auto path = reader.text(node, key, "the path of a file with the secret");
   if (!path) return;
   const std::string origin = shown(key) + ": " + path->value;
-  const auto text = read_file(path->value, most_file_bytes, "no file with a secret");
+  const auto text = read_file(path->value, most_secret_bytes, "no file with a secret");
   if (!text) return reader.problem(node.position, origin + ": " + text.error().message);
   const std::size_t before = secrets.size();
   std::string_view rest = *text;

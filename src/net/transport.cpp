@@ -4,8 +4,10 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include <hangup/net/event_loop.h>
+#include <hangup/net/tls.h>
 #include <hangup/net/transport.h>
 
 namespace hangup::net {
@@ -23,20 +25,37 @@ Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
   event_ = event_new(
       loop.base(), socket_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
       [](evutil_socket_t, short what, void* self) {
+        auto* transport = static_cast<Transport*>(self);
         // libevent reports an EPOLLERR as readable and writable.
-        static_cast<Transport*>(self)->handler_.on_ready({.readable = (what & EV_READ) != 0,
-                                                          .writable = (what & EV_WRITE) != 0,
-                                                          .fin = (what & EV_CLOSED) != 0});
+        const Readiness ready{.readable = (what & EV_READ) != 0,
+                              .writable = (what & EV_WRITE) != 0,
+                              .fin = (what & EV_CLOSED) != 0};
+        transport->handler_.on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
       },
       this);
   if (event_ == nullptr || event_add(event_, nullptr) != 0) std::abort();
 }
 
 Transport::~Transport() {
+  if (tls_) tls_->say_goodbye();
   if (event_ != nullptr) event_free(event_);
 }
 
+void Transport::start_tls(std::unique_ptr<TlsConnection> tls) {
+  tls_ = std::move(tls);
+  tls_->attach(socket_.get());
+}
+
+IoResult Transport::handshake() {
+  return tls_->handshake();
+}
+
+std::string Transport::explain(int error) const {
+  return tls_ && !tls_->failure().empty() ? tls_->failure() : std::strerror(error);
+}
+
 IoResult Transport::read(std::span<char> into) {
+  if (tls_) return tls_->read(into);
   for (;;) {
     const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
     if (count > 0) return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};
@@ -46,6 +65,7 @@ IoResult Transport::read(std::span<char> into) {
 }
 
 IoResult Transport::write(std::span<const iovec> pieces) {
+  if (tls_) return tls_->write(pieces);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
@@ -75,6 +95,7 @@ void Transport::poke() {
 }
 
 void Transport::shutdown_write() {
+  if (tls_) tls_->say_goodbye();
   ::shutdown(socket_.get(), SHUT_WR);
 }
 

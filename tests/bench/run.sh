@@ -4,7 +4,8 @@
 #   disconnect  time from a client's close to the upstream seeing its connection closed
 #   memory      resident memory of the proxy per request in flight
 #   transport   CPU microseconds per exchange with a server by hangup's Transport beside libevent's bufferevents
-# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [cpu|disconnect|memory|transport ...]
+#   deliver     cleanups delivered a second to one receiver, by one thread
+# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [cpu|disconnect|memory|transport|deliver ...]
 # HANGUP and BENCH_BIN name another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,11 +18,11 @@ while [ $# -gt 0 ]; do
     --requests) requests=$2 && shift 2 ;;
     --body) body=$2 && shift 2 ;;
     --hold) hold=$2 && shift 2 ;;
-    cpu | disconnect | memory | transport) parts+=("$1") && shift ;;
-    *) sed -n '2,8s/^# //p' "$0" >&2 && exit 2 ;;
+    cpu | disconnect | memory | transport | deliver) parts+=("$1") && shift ;;
+    *) sed -n '2,9s/^# //p' "$0" >&2 && exit 2 ;;
   esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect memory transport)
+[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect memory transport deliver)
 
 hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
@@ -244,6 +245,10 @@ measure_transport() {
   for size in 200 65536; do
     "$bin/bench_transport" "$upstream_port" "$size" $((requests / 2)) "$rounds"
   done
+}
+
+measure_deliver() {
+  "$bin/bench_deliver" "$requests" "$rounds"
 }
 
 for part in "${parts[@]}"; do

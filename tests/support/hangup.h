@@ -37,7 +37,7 @@ class Hangup {
   using Json = nlohmann::json;
 
   // Starts it and waits until it listens at so many addresses. The configuration must not say where the logs
-  // go.
+  // go. The outbox is a file of its own unless the configuration says where.
   explicit Hangup(const std::string& configuration, std::size_t listeners = 1);
   Hangup(const Hangup&) = delete;
   ~Hangup();

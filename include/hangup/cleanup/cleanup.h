@@ -146,6 +146,12 @@ class InFlightJournal {
   virtual void leave(Entry entry) = 0;
 };
 
+// What the configuration says of the cleanups that is not stored with their deliveries: signing keys, and TLS
+// contexts. Immutable; any thread.
+class Credentials;
+// Reads the files that it names. The error names the cleanup, the file and what is wrong with it.
+Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config);
+
 // The outbox in memory and its dispatcher: sends what is added, with retries, backoff and full jitter, from a
 // thread of its own. Bounded: beyond `capacity` pending deliveries a new one is a dead letter at once, and
 // logged as one. Each attempt's end is one line of the access log; a delivery's last one says how it ended.
@@ -153,12 +159,12 @@ class MemoryOutbox final : public Outbox {
  public:
   struct Options {
     std::size_t capacity = 100'000;
-    std::size_t concurrency = 64;  // attempts under way to one receiver (scheme, host and port)
+    std::size_t concurrency = 64;  // attempts under way to one receiver
   };
   // Starts the thread. `access_log`, which may be null, gets one line per attempt's end (JSON, with its line
   // end, as the access log writes them), `log` a warning for each dead letter.
-  MemoryOutbox(Options options, std::shared_ptr<spdlog::logger> access_log,
-               std::shared_ptr<spdlog::logger> log);
+  MemoryOutbox(Options options, std::shared_ptr<const Credentials> credentials,
+               std::shared_ptr<spdlog::logger> access_log, std::shared_ptr<spdlog::logger> log);
   ~MemoryOutbox() override;  // stops the thread; what is still pending is logged, each by its id, and lost
 
   void add(std::vector<Delivery> deliveries) override;

@@ -40,7 +40,7 @@ class OutboxFile {
     std::string id;
     std::string request_id;
     std::string cleanup;
-    std::string receiver;  // "host:port", or "unix:/path"
+    std::string receiver;  // "http://host:port", or "unix:/path"
     unsigned turn = 0;
     DeliveryState state = DeliveryState::pending;
     unsigned attempts = 0;

@@ -1,6 +1,6 @@
 // A connected stream socket, watched by one edge-triggered event for its whole life: data, room, FIN and
 // reset all arrive at once, whatever its owner is doing, and nothing ever has to be re-armed. The same class
-// serves clients and servers.
+// serves clients and servers, in plain text and, after start_tls(), by TLS.
 //
 // Its owner reads until would_block (a short read can hide a reset that came behind the data, of which no
 // other event tells), or remembers that it has not, and asks for another look with poke().
@@ -10,7 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 
 #include <hangup/net/fd.h>
 
@@ -19,13 +21,14 @@ struct event;
 namespace hangup::net {
 
 class EventLoop;
+class TlsConnection;
 
 struct IoResult {
   enum class Status : std::uint8_t {
     ok,           // `bytes` were moved; fewer than asked for: no more for now, and an event will tell
     would_block,  // nothing for now, and an event will tell
-    end,          // the peer has sent FIN and everything before it was read
-    failed,       // the connection is dead; `error` is the errno
+    end,          // the peer has sent FIN, or TLS's close_notify, and everything before it was read
+    failed,       // the connection is dead; `error` is the errno, EPROTO for a fault of TLS
   };
   Status status = Status::ok;
   std::size_t bytes = 0;
@@ -63,7 +66,19 @@ class Transport {
   Transport& operator=(const Transport&) = delete;
 
   IoResult read(std::span<char> into);
+  // With TLS, after would_block the next call has to begin with the same bytes, as it does where what was not
+  // taken is kept.
   IoResult write(std::span<const iovec> pieces);
+
+  // From now on what is read and written is what TLS carries. handshake() is to be called then, and again
+  // whenever the handler is, until it is ok (the other results end it) and before anything is read or
+  // written. REQUIRES: connected.
+  void start_tls(std::unique_ptr<TlsConnection> tls);
+  IoResult handshake();
+  // Null without TLS.
+  const TlsConnection* tls() const { return tls_.get(); }
+  // Of a `failed` result, for people.
+  std::string explain(int error) const;
 
   // Asks the kernel without reading, so that a reset shows although data is waiting before it.
   PeerState peer_state() const;
@@ -73,11 +88,12 @@ class Transport {
   // Calls the handler in the next turn of the loop, with nothing ready.
   void poke();
 
+  // With TLS, close_notify goes first.
   void shutdown_write();
   // Makes the close that follows a reset (RST): the peer sees at once, even while it writes, that nobody is
   // there.
   void reset_on_close();
-  // Stops watching and gives the socket up.
+  // Stops watching and gives the socket up. REQUIRES: no TLS.
   Fd release();
 
   int fd() const { return socket_.get(); }
@@ -86,6 +102,7 @@ class Transport {
   Fd socket_;
   Handler& handler_;
   event* event_;
+  std::unique_ptr<TlsConnection> tls_;
 };
 
 }  // namespace hangup::net

@@ -42,6 +42,7 @@ routes:
     on_disconnect: {{upstream: abort, cleanup: stop-work}}
 cleanups:
   stop-work: {{url: "http://{}{}{{request.id}}"}}
+outbox: {{store: memory}}
 access_log: {{path: {}}}
 log: {{path: stderr, level: warn}}
 shutdown: {{drain: 1s}}

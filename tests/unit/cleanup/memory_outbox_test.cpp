@@ -39,6 +39,7 @@ class MemoryOutboxTest : public testing::Test {
     delivery.retry = {.max_attempts = 3, .backoff_base = 1ms, .backoff_max = 5ms};
     return delivery;
   }
+  static std::shared_ptr<const Credentials> no_credentials() { return load_credentials({}).value(); }
   static ScriptedReceiver::Script always(ScriptedReceiver::Reply reply) {
     return [reply = std::move(reply)](int, const Request&) { return reply; };
   }
@@ -49,7 +50,7 @@ class MemoryOutboxTest : public testing::Test {
   test::CapturingLogger access;
   test::CapturingLogger log;
   std::unique_ptr<MemoryOutbox> outbox =
-      std::make_unique<MemoryOutbox>(MemoryOutbox::Options{}, access.logger, log.logger);
+      std::make_unique<MemoryOutbox>(MemoryOutbox::Options{}, no_credentials(), access.logger, log.logger);
 };
 
 TEST_F(MemoryOutboxTest, SendsTheRequestAsItIs) {
@@ -243,7 +244,8 @@ TEST_F(MemoryOutboxTest, AReceiverIsFoundByName) {
 }
 
 TEST_F(MemoryOutboxTest, BeyondItsCapacityANewDeliveryIsADeadLetter) {
-  outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{.capacity = 2}, access.logger, log.logger);
+  outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{.capacity = 2}, no_credentials(),
+                                          access.logger, log.logger);
   ScriptedReceiver receiver(always(ScriptedReceiver::hold()));
   for (const char* id : {"one", "two", "three"}) outbox->add({delivery_to(receiver.url(), id)});
   EXPECT_EQ(outbox->counts().pending(), 2U);
@@ -251,7 +253,8 @@ TEST_F(MemoryOutboxTest, BeyondItsCapacityANewDeliveryIsADeadLetter) {
 }
 
 TEST_F(MemoryOutboxTest, KeepsToItsConcurrency) {
-  outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{.concurrency = 3}, access.logger, log.logger);
+  outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{.concurrency = 3}, no_credentials(),
+                                          access.logger, log.logger);
   ScriptedReceiver receiver(always(ScriptedReceiver::hold()));
   for (int i = 0; i < 20; ++i) outbox->add({delivery_to(receiver.url())});
   receiver.wait_for_requests(3);

@@ -1,14 +1,18 @@
-// A webhook receiver on loopback that says exactly what a test wants.
+// A webhook receiver on loopback that says exactly what a test wants, in plain text or by TLS.
 #pragma once
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -23,6 +27,8 @@ class ScriptedReceiver {
     std::string head;  // with its blank line
     std::string body;
     int connection = 0;
+    bool resumed = false;     // its TLS session
+    std::string server_name;  // by SNI
   };
   // What is written, and what follows.
   struct Reply {
@@ -38,7 +44,8 @@ class ScriptedReceiver {
   static Reply hold(std::string bytes = "") { return {std::move(bytes), Reply::Then::hold}; }
   static Reply close(std::string bytes = "") { return {std::move(bytes), Reply::Then::close}; }
 
-  explicit ScriptedReceiver(Script script, std::uint16_t port = 0) : script_(std::move(script)) {
+  explicit ScriptedReceiver(Script script, std::uint16_t port = 0, std::shared_ptr<SSL_CTX> tls = nullptr)
+      : script_(std::move(script)), tls_(std::move(tls)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
     ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -65,7 +72,7 @@ class ScriptedReceiver {
 
   std::uint16_t port() const { return port_; }
   std::string url(const std::string& path = "/") const {
-    return "http://127.0.0.1:" + std::to_string(port_) + path;
+    return std::string(tls_ ? "https" : "http") + "://127.0.0.1:" + std::to_string(port_) + path;
   }
 
   std::vector<Request> requests() {
@@ -88,11 +95,43 @@ class ScriptedReceiver {
     }
   }
 
-  void serve(int fd, int connection) {
+  // One connection.
+  struct Wire {
+    int fd;
+    SSL* ssl = nullptr;
+
+    ssize_t read(char* into, std::size_t size) const {
+      return ssl != nullptr ? SSL_read(ssl, into, static_cast<int>(size)) : ::recv(fd, into, size, 0);
+    }
+    ssize_t write(const char* bytes, std::size_t size) const {
+      if (ssl != nullptr)
+        return SSL_write(ssl, bytes, static_cast<int>(std::min<std::size_t>(size, 1 << 20)));
+      return ::send(fd, bytes, size, MSG_NOSIGNAL);
+    }
+  };
+
+  void serve(int socket, int connection) {
+    // OpenSSL writes to a socket that may be closed without asking for no signal.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+    const std::unique_ptr<SSL, void (*)(SSL*)> ssl(tls_ ? SSL_new(tls_.get()) : nullptr, SSL_free);
+    if (ssl) SSL_set_fd(ssl.get(), socket);
+    if (!ssl || SSL_accept(ssl.get()) == 1) converse({.fd = socket, .ssl = ssl.get()}, connection);
+    ::shutdown(socket, SHUT_RDWR);
+  }
+
+  void converse(const Wire& fd, int connection) {
     std::string input;
     for (;;) {
       Request request;
       request.connection = connection;
+      if (fd.ssl != nullptr) {
+        request.resumed = SSL_session_reused(fd.ssl) == 1;
+        const char* name = SSL_get_servername(fd.ssl, TLSEXT_NAMETYPE_host_name);
+        request.server_name = name != nullptr ? name : "";
+      }
       if (!read_request(fd, input, request)) break;
       Reply reply;
       {
@@ -105,15 +144,14 @@ class ScriptedReceiver {
       if (reply.then == Reply::Then::close) break;
       if (reply.then == Reply::Then::hold) {
         char sink[4096];
-        while (::recv(fd, sink, sizeof sink, 0) > 0) {
+        while (fd.read(sink, sizeof sink) > 0) {
         }
         break;
       }
     }
-    ::shutdown(fd, SHUT_RDWR);
   }
 
-  static bool read_request(int fd, std::string& input, Request& request) {
+  static bool read_request(const Wire& fd, std::string& input, Request& request) {
     std::size_t end = 0;
     while ((end = input.find("\r\n\r\n")) == std::string::npos) {
       if (!read_more(fd, input)) return false;
@@ -131,21 +169,22 @@ class ScriptedReceiver {
     input.erase(0, length);
     return true;
   }
-  static bool read_more(int fd, std::string& input) {
+  static bool read_more(const Wire& fd, std::string& input) {
     char buffer[4096];
-    const ssize_t count = ::recv(fd, buffer, sizeof buffer, 0);
+    const ssize_t count = fd.read(buffer, sizeof buffer);
     if (count > 0) input.append(buffer, static_cast<std::size_t>(count));
     return count > 0;
   }
-  static void write_all(int fd, std::string_view bytes) {
+  static void write_all(const Wire& fd, std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t count = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t count = fd.write(bytes.data(), bytes.size());
       if (count <= 0) return;
       bytes.remove_prefix(static_cast<std::size_t>(count));
     }
   }
 
   Script script_;
+  const std::shared_ptr<SSL_CTX> tls_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::thread acceptor_;

@@ -9,7 +9,7 @@ namespace {
 
 using testing::ElementsAre, testing::HasSubstr, testing::IsEmpty, testing::StartsWith;
 
-std::string with_cleanup(const std::string& members) {
+std::string with_target(const std::string& members) {
   return "listeners: [{address: \"127.0.0.1:0\"}]\n"
          "upstreams: {app: {servers: [\"http://127.0.0.1:9000\"]}}\n"
          "routes: [{upstream: app}]\n"
@@ -20,26 +20,26 @@ std::string with_cleanup(const std::string& members) {
 
 // The § marks where a problem of the URL is said to be.
 std::string with_url(const std::string& url) {
-  return with_cleanup("url: §\"" + url + "\"");
+  return with_target("url: §\"" + url + "\"");
 }
 
 std::string with_tls(const std::string& members) {
-  return with_cleanup("url: \"https://h/\", tls: {" + members + "}");
+  return with_target("url: \"https://h/\", tls: {" + members + "}");
 }
 
-std::shared_ptr<const Cleanup> cleanup(const std::string& members) {
-  const auto config = valid(with_cleanup(members));
+std::shared_ptr<const Cleanup> cleanup_to(const std::string& members) {
+  const auto config = valid(with_target(members));
   return config->cleanups.empty() ? std::make_shared<const Cleanup>() : config->cleanups.front();
 }
 
-constexpr std::string_view example =
+constexpr std::string_view url_expected =
     "expected an absolute URL such as http://127.0.0.1:9000/jobs/{request.id}";
 
 TEST(CleanupTarget, UrlsGoWhereTheFileSays) {
   const std::string steered = "`url`: scheme, host and port have to be written out";
   for (const std::string url :
        {"{request.header.x}", "{request.header.x}://h/", "h/x", "ftp://h/", "http:/h"}) {
-    expect_problem(with_url(url), steered + "; " + std::string(example));
+    expect_problem(with_url(url), steered + "; " + std::string(url_expected));
   }
   for (const std::string url : {"http://{request.host}/", "http://h{request.path}", "http://h:{client.port}/",
                                 "http://h:80{request.path|raw}", "https://h{request.path}"}) {
@@ -48,13 +48,13 @@ TEST(CleanupTarget, UrlsGoWhereTheFileSays) {
   for (const std::string url :
        {"http://h/{request.path}", "http://h?{request.query}", "HTTP://[::1]:80/{route}", "http://h",
         "https://h:8443/{request.id}", "HTTPS://[::1]/", "https://h"}) {
-    EXPECT_THAT(problems(with_cleanup("url: \"" + url + "\"")), IsEmpty()) << url;
+    EXPECT_THAT(problems(with_target("url: \"" + url + "\"")), IsEmpty()) << url;
   }
 }
 
 TEST(CleanupTarget, UrlsAreFitForARequest) {
-  EXPECT_THAT(problems(with_cleanup("method: POST")),
-              ElementsAre("5:6: `url` is missing, " + std::string(example)));
+  EXPECT_THAT(problems(with_target("method: POST")),
+              ElementsAre("5:6: `url` is missing, " + std::string(url_expected)));
   for (const std::string scheme : {"http", "https"}) {
     expect_problem(with_url(scheme + "://u:p@h/"), "`url`: a URL here has no user and no password");
     expect_problem(with_url(scheme + "://h:99999/"),
@@ -68,13 +68,13 @@ TEST(CleanupTarget, UrlsAreFitForARequest) {
 }
 
 TEST(CleanupTarget, ServersOfTheUpstreamGetAPath) {
-  EXPECT_EQ(cleanup("url: \"http://h/\"")->to, Cleanup::To::url);
-  EXPECT_EQ(cleanup("to: url, url: \"http://h/\"")->to, Cleanup::To::url);
-  const auto same = cleanup("to: same_server, url: \"/jobs/{request.id}?force=1\"");
+  EXPECT_EQ(cleanup_to("url: \"http://h/\"")->to, Cleanup::To::url);
+  EXPECT_EQ(cleanup_to("to: url, url: \"http://h/\"")->to, Cleanup::To::url);
+  const auto same = cleanup_to("to: same_server, url: \"/jobs/{request.id}?force=1\"");
   EXPECT_EQ(same->to, Cleanup::To::same_server);
   EXPECT_EQ(same->url.text(), "/jobs/{request.id}?force=1");
-  EXPECT_EQ(cleanup("to: every_server, url: /")->to, Cleanup::To::every_server);
-  expect_problem(with_cleanup("to: §same-server, url: /"),
+  EXPECT_EQ(cleanup_to("to: every_server, url: /")->to, Cleanup::To::every_server);
+  expect_problem(with_target("to: §same-server, url: /"),
                  "`to`: found `same-server`, expected url, same_server or every_server; did you mean "
                  "`same_server`?");
 }
@@ -82,31 +82,31 @@ TEST(CleanupTarget, ServersOfTheUpstreamGetAPath) {
 TEST(CleanupTarget, APathAndAUrlAreNotMixedUp) {
   expect_problem(
       with_url("/jobs/{request.id}"),
-      "`url`: a path alone needs `to: same_server` or `to: every_server`; " + std::string(example));
+      "`url`: a path alone needs `to: same_server` or `to: every_server`; " + std::string(url_expected));
   for (const std::string to : {"same_server", "every_server"}) {
     for (const std::string url : {"http://h/", "{request.path|raw}", "jobs", "?x=1"}) {
-      expect_problem(with_cleanup("to: " + to + ", url: §\"" + url + "\""),
+      expect_problem(with_target("to: " + to + ", url: §\"" + url + "\""),
                      "`url`: `to: " + to +
                          "` fills in scheme, host and port; expected a path such as /jobs/{request.id}");
     }
-    expect_problem(with_cleanup("to: " + to + ", url: §\"/a/../b\""),
+    expect_problem(with_target("to: " + to + ", url: §\"/a/../b\""),
                    StartsWith("`url`: a URL with dot segments"));
-    expect_problem(with_cleanup("to: " + to + ", url: §\"/a b\""), StartsWith("`url`: a blank, a # or"));
-    EXPECT_THAT(problems(with_cleanup("to: " + to)),
+    expect_problem(with_target("to: " + to + ", url: §\"/a b\""), StartsWith("`url`: a blank, a # or"));
+    EXPECT_THAT(problems(with_target("to: " + to)),
                 ElementsAre("5:6: `url` is missing, expected a path such as /jobs/{request.id}"));
   }
 }
 
 TEST(CleanupTarget, TlsNamesItsFiles) {
   const TempFile ca("ca"), cert("cert"), key("key");
-  const ClientTls tls = cleanup("url: \"https://h/\", tls: {ca: " + ca.path() + ", cert: " + cert.path() +
-                                ", key: " + key.path() + ", server_name: hooks.example.com}")
+  const ClientTls tls = cleanup_to("url: \"https://h/\", tls: {ca: " + ca.path() + ", cert: " + cert.path() +
+                                   ", key: " + key.path() + ", server_name: hooks.example.com}")
                             ->tls;
   EXPECT_EQ(tls.ca, ca.path());
   EXPECT_EQ(tls.certificate, cert.path());
   EXPECT_EQ(tls.key, key.path());
   EXPECT_EQ(tls.server_name, "hooks.example.com");
-  const ClientTls usual = cleanup("url: \"https://h/\"")->tls;
+  const ClientTls usual = cleanup_to("url: \"https://h/\"")->tls;
   EXPECT_TRUE(usual.ca.empty() && usual.certificate.empty() && usual.key.empty() &&
               usual.server_name.empty());
 }
@@ -128,10 +128,10 @@ TEST(CleanupTarget, TlsFilesHaveToBeThere) {
 }
 
 TEST(CleanupTarget, TlsIsNotForPlainHttp) {
-  expect_problem(with_cleanup("url: \"http://h/\", §tls: {server_name: h}"),
+  expect_problem(with_target("url: \"http://h/\", §tls: {server_name: h}"),
                  "`tls` is for https, and the url says http");
-  EXPECT_THAT(problems(with_cleanup("url: \"HTTPS://h/\", tls: {server_name: h}")), IsEmpty());
-  EXPECT_THAT(problems(with_cleanup("to: same_server, url: /, tls: {server_name: h}")), IsEmpty());
+  EXPECT_THAT(problems(with_target("url: \"HTTPS://h/\", tls: {server_name: h}")), IsEmpty());
+  EXPECT_THAT(problems(with_target("to: same_server, url: /, tls: {server_name: h}")), IsEmpty());
 }
 
 }  // namespace

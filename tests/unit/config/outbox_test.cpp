@@ -9,14 +9,14 @@ namespace {
 
 using testing::IsEmpty;
 
-Outbox outbox(const std::string& text) {
+Outbox outbox_of(const std::string& text) {
   return valid(with(text))->outbox;
 }
 
 TEST(Outbox, IsADatabaseWithAJournalUnlessToldOtherwise) {
   for (const std::string text : {"", "outbox: {store: sqlite}\n"}) {
-    const Outbox usual = outbox(text);
-    EXPECT_EQ(usual.store, config::Outbox::Store::sqlite);
+    const Outbox usual = outbox_of(text);
+    EXPECT_EQ(usual.store, Outbox::Store::sqlite);
     EXPECT_EQ(usual.path, "/var/lib/hangup/outbox.db");
     EXPECT_TRUE(usual.in_flight_journal);
     EXPECT_EQ(usual.keep_delivered, hours(24));
@@ -25,18 +25,18 @@ TEST(Outbox, IsADatabaseWithAJournalUnlessToldOtherwise) {
 
 TEST(Outbox, TakesEveryValue) {
   const Outbox given =
-      outbox("outbox: {store: sqlite, path: /srv/x.db, in_flight_journal: false, keep_delivered: 7m}\n");
+      outbox_of("outbox: {store: sqlite, path: /srv/x.db, in_flight_journal: false, keep_delivered: 7m}\n");
   EXPECT_EQ(given.path, "/srv/x.db");
   EXPECT_FALSE(given.in_flight_journal);
   EXPECT_EQ(given.keep_delivered, minutes(7));
-  EXPECT_EQ(outbox("outbox: {keep_delivered: 0}\n").keep_delivered, Duration::zero());
-  EXPECT_EQ(outbox("outbox: {keep_delivered: forever}\n").keep_delivered, std::nullopt);
+  EXPECT_EQ(outbox_of("outbox: {keep_delivered: 0}\n").keep_delivered, Duration::zero());
+  EXPECT_EQ(outbox_of("outbox: {keep_delivered: forever}\n").keep_delivered, std::nullopt);
 }
 
 TEST(Outbox, InMemoryThereIsNoJournal) {
-  EXPECT_EQ(outbox("outbox: {store: memory}\n").store, config::Outbox::Store::memory);
-  EXPECT_FALSE(outbox("outbox: {store: memory}\n").in_flight_journal);
-  EXPECT_FALSE(outbox("outbox: {store: memory, in_flight_journal: false}\n").in_flight_journal);
+  EXPECT_EQ(outbox_of("outbox: {store: memory}\n").store, Outbox::Store::memory);
+  EXPECT_FALSE(outbox_of("outbox: {store: memory}\n").in_flight_journal);
+  EXPECT_FALSE(outbox_of("outbox: {store: memory, in_flight_journal: false}\n").in_flight_journal);
   expect_problem(with("outbox: {store: memory, in_flight_journal: §true}\n"),
                  "`in_flight_journal`: `store: memory` keeps nothing over a crash, so there is no journal; "
                  "expected false, or `store: sqlite`");
@@ -44,15 +44,15 @@ TEST(Outbox, InMemoryThereIsNoJournal) {
 
 TEST(Outbox, LivesInTheStateDirectoryOfItsUnit) {
   const Environment directories("STATE_DIRECTORY", "/var/lib/private/hangup:/var/lib/other");
-  EXPECT_EQ(outbox("").path, "/var/lib/private/hangup/outbox.db");
-  EXPECT_EQ(outbox("outbox: {store: sqlite}\n").path, "/var/lib/private/hangup/outbox.db");
-  EXPECT_EQ(outbox("outbox: {path: /srv/x.db}\n").path, "/srv/x.db");
+  EXPECT_EQ(outbox_of("").path, "/var/lib/private/hangup/outbox.db");
+  EXPECT_EQ(outbox_of("outbox: {store: sqlite}\n").path, "/var/lib/private/hangup/outbox.db");
+  EXPECT_EQ(outbox_of("outbox: {path: /srv/x.db}\n").path, "/srv/x.db");
 }
 
 TEST(Outbox, IgnoresAStateDirectoryThatIsNone) {
   for (const char* value : {"", ":/var/lib/other", "relative"}) {
     const Environment directories("STATE_DIRECTORY", value);
-    EXPECT_EQ(outbox("").path, "/var/lib/hangup/outbox.db") << value;
+    EXPECT_EQ(outbox_of("").path, "/var/lib/hangup/outbox.db") << value;
   }
 }
 

@@ -16,20 +16,20 @@ std::string with_request(const std::string& members) {
          members + "}}]\n";
 }
 
-RequestChanges changes(const std::string& members) {
+RequestChanges changes_of(const std::string& members) {
   const auto config = valid(with_request(members));
   return config->routes.empty() ? RequestChanges() : config->routes.front().request;
 }
 
 TEST(RequestChanges, AreNoneByDefault) {
-  const RequestChanges none = changes("remove_header: X");
+  const RequestChanges none = changes_of("remove_header: X");
   EXPECT_THAT(none.set_query, IsEmpty());
   EXPECT_THAT(none.set_json, IsEmpty());
   EXPECT_EQ(none.json_limit.count, 1024U * 1024);
 }
 
 TEST(RequestChanges, PlantInQueryAndBody) {
-  const RequestChanges planted = changes(
+  const RequestChanges planted = changes_of(
       "set_query: {query_id: \"{request.id}\", \"a b\": \"x-{path.id}\"}, "
       "set_json: {rid: \"{request.id}\", metadata.tags.origin: hangup, metadata.n: "
       "\"{request.query.n|raw|0}\"}, "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -169,6 +170,40 @@ class FakeOutbox final : public cleanup::Outbox {
   }
   cleanup::Counts counts() const override { return {}; }
   bool drain(Duration) override { return true; }
+};
+
+// Writes down what it is told, "enter", "phase awaiting_response", ...
+class FakeJournal final : public cleanup::InFlightJournal {
+ public:
+  bool full = false;
+  std::vector<std::string> told;
+  std::vector<std::string> snapshots;
+  std::function<void()> on_leave = [] {};
+
+  Entry enter(std::string_view snapshot) override {
+    told.emplace_back("enter");
+    snapshots.emplace_back(snapshot);
+    return full ? none : entry_;
+  }
+  Entry replace(Entry entry, std::string_view snapshot) override {
+    tell(entry, "replace");
+    snapshots.emplace_back(snapshot);
+    return ++entry_;
+  }
+  void set_phase(Entry entry, Phase phase) override { tell(entry, "phase " + std::string(to_string(phase))); }
+  void set_finishing(Entry entry, bool finishing) override {
+    tell(entry, finishing ? "finishing" : "not finishing");
+  }
+  void leave(Entry entry) override {
+    tell(entry, "leave");
+    on_leave();
+  }
+
+ private:
+  void tell(Entry entry, std::string what) {
+    told.push_back(entry == entry_ ? std::move(what) : "an entry that is not there");
+  }
+  Entry entry_ = 41;
 };
 
 }  // namespace hangup::test

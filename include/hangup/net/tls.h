@@ -1,0 +1,111 @@
+// TLS for a Transport, by OpenSSL: what we trust and who we are (TlsClient), the peer that we connect to,
+// with the session that a next connection resumes (TlsPeer), and the state of one connection (TlsConnection).
+//
+// TLS 1.2 and 1.3, without renegotiation. A peer is always verified: its chain, and its name or address.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <hangup/base/error.h>
+#include <hangup/net/transport.h>
+
+struct ssl_ctx_st;
+struct ssl_st;
+struct ssl_session_st;
+
+namespace hangup::net {
+
+class TlsConnection;
+
+// Immutable; any thread.
+class TlsClient {
+ public:
+  struct Options {
+    std::filesystem::path ca;           // PEM, one or more; empty: what the system trusts
+    std::filesystem::path certificate;  // PEM, our own first and then its chain; empty for none
+    std::filesystem::path key;          // PEM, not encrypted; empty: in the certificate's file
+  };
+  // The error names the file and what is wrong with it.
+  static Result<std::shared_ptr<const TlsClient>> make(const Options& options);
+  ~TlsClient();
+  TlsClient(const TlsClient&) = delete;
+  TlsClient& operator=(const TlsClient&) = delete;
+
+ private:
+  friend class TlsPeer;
+  explicit TlsClient(ssl_ctx_st* context) : context_(context) {}
+  Result<void> load(const Options& options);
+
+  ssl_ctx_st* context_;
+};
+
+// Threading: belongs to one thread, as its connections do.
+class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
+ public:
+  // `name` is what the peer's certificate has to be for, a host's name or an IP address (without brackets).
+  TlsPeer(std::shared_ptr<const TlsClient> client, std::string name);
+  ~TlsPeer();
+  TlsPeer(const TlsPeer&) = delete;
+  TlsPeer& operator=(const TlsPeer&) = delete;
+
+  // For Transport::start_tls(). REQUIRES: this is held by a shared_ptr.
+  std::unique_ptr<TlsConnection> connect();
+  // Takes over a reference to what the next connection offers to resume.
+  void keep_session(ssl_session_st* session);
+
+ private:
+  std::shared_ptr<const TlsClient> client_;
+  std::string name_;
+  ssl_session_st* session_ = nullptr;
+};
+
+// What a Transport with TLS does its reading and writing by. The meaning of results is the Transport's.
+class TlsConnection {
+ public:
+  TlsConnection(ssl_st* session, std::shared_ptr<TlsPeer> peer);
+  ~TlsConnection();
+  TlsConnection(const TlsConnection&) = delete;
+  TlsConnection& operator=(const TlsConnection&) = delete;
+
+  void attach(int fd) { wire_.fd = fd; }
+  // Goes on with it; ok when it is done.
+  IoResult handshake();
+  IoResult read(std::span<char> into);
+  IoResult write(std::span<const iovec> pieces);
+  // Tells the peer that nothing more comes, if that can be said without waiting.
+  void say_goodbye();
+  // What the socket's readiness means for reading and writing: one may have been waiting for the other.
+  Readiness translate(Readiness ready) const;
+  // Why it failed, for people; "" when that was not TLS.
+  const std::string& failure() const { return failure_; }
+  bool resumed() const;
+  TlsPeer& peer() { return *peer_; }
+
+  // The socket, as OpenSSL's callbacks see it.
+  struct Wire {
+    int fd = -1;
+    int error = 0;  // errno of the failure, if there was one
+    bool end = false;
+  };
+
+ private:
+  // Of an OpenSSL call that has not succeeded.
+  IoResult outcome(int returned, bool* wants_read, bool* wants_write);
+  void explain();
+
+  ssl_st* ssl_;
+  std::shared_ptr<TlsPeer> peer_;
+  Wire wire_;
+  bool established_ = false;
+  bool read_wants_write_ = false;
+  bool write_wants_read_ = false;
+  IoResult over_;  // end or failed, for good; else ok
+  std::string failure_;
+};
+
+}  // namespace hangup::net

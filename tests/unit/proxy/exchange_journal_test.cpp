@@ -1,0 +1,162 @@
+// What the journal of exchanges in flight hears, and what cleanups know of JSON bodies.
+#include "unit/proxy/exchange_fixture.h"
+
+#include <gmock/gmock.h>
+
+namespace hangup {
+namespace {
+
+using testing::ElementsAre, testing::IsEmpty, testing::HasSubstr;
+
+class JournalTest : public ExchangeTest {
+ protected:
+  void call(const std::string& url) {
+    auto cleanup = std::make_shared<config::Cleanup>();
+    cleanup->name = "stop";
+    cleanup->url = text_template(url);
+    cleanup->method = "DELETE";
+    cleanup->body_kind = config::Cleanup::Body::none;
+    route.on_disconnect.cleanups = {cleanup};
+  }
+  // What was told since the last time.
+  std::vector<std::string> told() { return std::exchange(journal.told, {}); }
+};
+
+TEST_F(JournalTest, HearsOfAnExchangeBeforeItsFirstByteGoesToAServer) {
+  get();
+  EXPECT_THAT(told(), IsEmpty());
+  observer().on_connecting(server());
+  EXPECT_THAT(told(), IsEmpty());
+  observer().on_connected(server());
+  EXPECT_THAT(told(), ElementsAre("enter", "phase sending_request", "phase awaiting_response"));
+  EXPECT_THAT(journal.snapshots.front(), HasSubstr("/jobs/17"));
+}
+
+TEST_F(JournalTest, HearsThatAResponseIsFinishingBeforeTheKernelHasItsLastByte) {
+  get_and_connect();
+  respond();
+  told();
+  observer().on_response_body("0123456789", true, {});
+  EXPECT_THAT(told(), ElementsAre("finishing", "leave"));
+}
+
+TEST_F(JournalTest, HearsThatAResponseIsNotFinishingWhileTheKernelDoesNotTakeItsEnd) {
+  get_and_connect();
+  respond();
+  told();
+  client->room = 4;
+  observer().on_response_body("0123456789", true, {});
+  EXPECT_THAT(told(), ElementsAre("finishing", "not finishing"));
+  client->drain();
+  EXPECT_THAT(told(), ElementsAre("finishing", "leave"));
+}
+
+TEST_F(JournalTest, IsLeftWhenWhatIsOwedIsInTheOutbox) {
+  get_and_connect();
+  bool owed = false;
+  journal.on_leave = [&] { owed = !outbox.deliveries.empty(); };
+  client->observer->on_gone(scheduler.now());
+  EXPECT_EQ(journal.told.back(), "leave");
+  EXPECT_TRUE(owed);
+  EXPECT_EQ(std::ranges::count(journal.told, "leave"), 1);
+}
+
+TEST_F(JournalTest, IsLeftAlsoWhenNothingIsOwed) {
+  get_and_connect();
+  observer().on_failed({upstream::Failure::Kind::invalid, "no HTTP", false});
+  EXPECT_EQ(told().back(), "leave");
+  EXPECT_THAT(cleanups(), IsEmpty());
+}
+
+TEST_F(JournalTest, HasARetriedExchangeOnce) {
+  get_and_connect();
+  observer().on_failed({upstream::Failure::Kind::reset, "closed", true});
+  told();
+  observer().on_connecting(server());
+  observer().on_connected(server());
+  EXPECT_THAT(told(),
+              ElementsAre("phase connecting", "phase sending_request", "replace", "phase awaiting_response"));
+}
+
+TEST_F(JournalTest, IsNotToldOfExchangesThatACrashOwesNothing) {
+  route.cleanup_on = {Outcome::client_gone};
+  get_and_connect();
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  EXPECT_THAT(told(), IsEmpty());
+}
+
+TEST_F(JournalTest, IsNotToldOfExchangesThatItHasNoPlaceFor) {
+  journal.full = true;
+  get_and_connect();
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  EXPECT_THAT(told(), ElementsAre("enter"));
+}
+
+TEST_F(JournalTest, IsNotToldMoreOfAResponseThatNoCleanupNames) {
+  get_and_connect();
+  told();
+  respond("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n");
+  observer().on_response_body("{\"id\":1", false, {});
+  EXPECT_THAT(told(), ElementsAre("phase streaming_response"));
+}
+
+TEST_F(JournalTest, HearsOfTheResponsesHeadAndOfAFieldOfItsBody) {
+  call("http://127.0.0.1:9/jobs/{response.json.id}");
+  get_and_connect();
+  told();
+  respond("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");
+  EXPECT_THAT(told(), ElementsAre("phase streaming_response", "replace"));
+  observer().on_response_body("{\"id\":\"se", false, {});
+  EXPECT_THAT(told(), IsEmpty());
+  observer().on_response_body("ven\",", false, {});
+  EXPECT_THAT(told(), ElementsAre("replace"));
+  EXPECT_THAT(journal.snapshots.back(), HasSubstr("seven"));
+}
+
+TEST_F(JournalTest, HearsOfAFieldOfTheRequestsBody) {
+  call("http://127.0.0.1:9/jobs/{request.json.id}");
+  send("POST /jobs/1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");
+  observer().on_connected(server());
+  told();
+  client->observer->on_request_body("{\"id\":\"seven\",", false);
+  EXPECT_THAT(told(), ElementsAre("replace"));
+  EXPECT_THAT(journal.snapshots.back(), HasSubstr("seven"));
+}
+
+TEST_F(JournalTest, ACleanupKnowsAFieldOfTheResponseThatCameBeforeTheCut) {
+  call("http://127.0.0.1:9/jobs/{response.json.id}");
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");
+  observer().on_response_body("{\"id\":\"a/../b\",\"rest", false, {});
+  EXPECT_EQ(client->body, "{\"id\":\"a/../b\",\"rest");
+  client->observer->on_gone(scheduler.now());
+  ASSERT_EQ(cleanups().size(), 1U);
+  EXPECT_EQ(cleanups().front().url, "http://127.0.0.1:9/jobs/a%2F..%2Fb");
+}
+
+TEST_F(JournalTest, ACleanupIsSkippedWhenTheFieldDidNotCome) {
+  call("http://127.0.0.1:9/jobs/{response.json.id}");
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");
+  observer().on_response_body("{\"id\":\"se", false, {});
+  client->observer->on_gone(scheduler.now());
+  EXPECT_THAT(cleanups(), IsEmpty());
+  EXPECT_EQ(log_line()["cleanup"], "skipped: {response.json.id} has no value");
+}
+
+TEST_F(JournalTest, ACleanupKnowsAFieldOfARequestWhoseBodyWasEdited) {
+  call("http://127.0.0.1:9/jobs/{request.json.id}");
+  route.request.set_json = {{"id", text_template("planted")}};
+  send("POST /jobs/1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n");
+  client->observer->on_request_body("{\"id\":7}", true);
+  observer().on_connected(server());
+  EXPECT_EQ(request().body, R"({"id":"planted"})");
+  client->observer->on_gone(scheduler.now());
+  ASSERT_EQ(cleanups().size(), 1U);
+  EXPECT_EQ(cleanups().front().url, "http://127.0.0.1:9/jobs/7");
+}
+
+}  // namespace
+}  // namespace hangup
