@@ -5,7 +5,8 @@ Usage: ELASTICSEARCH=http://127.0.0.1:9200 elasticsearch-cancel.py 127.0.0.1:920
 
 POST /cancel/ID is answered with 204 when tasks with that id have been cancelled, with 503 when there is none (yet), and
 with 502 when Elasticsearch does not do what it is asked. ELASTICSEARCH_AUTHORIZATION, if set, is the Authorization header
-for Elasticsearch; its account needs the cluster privilege `manage`. Whoever reaches the port can cancel: keep it on loopback.
+for Elasticsearch; its account needs the cluster privilege `manage`. Whoever reaches the port can cancel work: keep it on
+loopback.
 """
 import http.server
 import json
