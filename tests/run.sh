@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
-stages=(format layers shell release install examples demo unit-file clang asan tsan)
+stages=(format layers shell release backends install examples demo unit-file clang asan tsan)
 # Only when asked for: takes many minutes.
 optional_stages=(tidy)
 jobs=$(nproc)
@@ -31,7 +31,14 @@ configure_and_build() {  # PRESET CMAKE-ARGUMENT...
 
 stage_release() {
   configure_and_build release
-  ctest --preset release -j "$test_jobs"
+  ctest --preset release -j "$test_jobs" -LE real-backend
+}
+# The recipes, before the servers that they are for.
+stage_backends() {
+  install_missing "${backend_packages[@]}"
+  configure_and_build release
+  cmake --build --preset release -j "$jobs" --target hyper_backend
+  ctest --preset release -j "$test_jobs" -L real-backend
 }
 # With another compiler it is the warnings that matter; unoptimised is enough for them, and for what can be tested in one process.
 stage_clang() {
@@ -69,7 +76,7 @@ stage_install() {
   DESTDIR=$root cmake --install build/release >/dev/null
   local prefix=$root/usr/local file
   for file in bin/hangup etc/hangup/hangup.yaml lib/systemd/system/hangup.service share/doc/hangup/README.md \
-    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml; do
+    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml share/doc/hangup/examples/recipes/clickhouse.yaml; do
     [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
   done
   grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
@@ -78,7 +85,7 @@ stage_install() {
 stage_examples() {
   need_release
   local file
-  for file in conf/*.yaml; do
+  for file in conf/*.yaml conf/recipes/*.yaml; do
     build/release/hangup check -c "$file"
   done
 }
