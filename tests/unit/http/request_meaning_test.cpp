@@ -1,3 +1,4 @@
+#include "http/target.h"
 #include "unit/http/requests.h"
 
 #include <gtest/gtest.h>
@@ -146,6 +147,12 @@ TEST(RequestKeepAlive, FollowsVersionAndEveryConnectionMember) {
   EXPECT_FALSE(kept("1.0", ""));
   EXPECT_TRUE(kept("1.0", "Connection: x, Keep-Alive\r\n"));
   EXPECT_FALSE(kept("1.0", "Connection: keep-alive, close\r\n"));
+}
+
+TEST(RequestHost, IsNoAddressBehindWhichThereIsMore) {
+  using namespace std::literals;
+  EXPECT_FALSE(is_valid_host("[::\0]"sv));
+  EXPECT_FALSE(is_valid_host("[::\0evil]:80"sv));
 }
 
 TEST(RequestExpectation, IsKnownInHttp11WithABodyOnly) {
