@@ -4,7 +4,7 @@
 build_packages=(g++ cmake ninja-build ccache pkg-config libevent-dev libssl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   libcli11-dev nlohmann-json3-dev)
 # shellcheck disable=SC2034  # used by whoever sources this
-test_packages=("${build_packages[@]}" libgtest-dev libgmock-dev clang-19 clang-format-19 shellcheck curl python3)
+test_packages=("${build_packages[@]}" libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 shellcheck curl python3)
 
 # Installs those of the named packages that are not there; says nothing when none is missing.
 install_missing() {
