@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
-stages=(format layers shell release backends install examples demo unit-file clang asan tsan)
+stages=(format layers shell release backends install examples demo unit-file clang asan tsan fuzz)
 # Only when asked for: takes many minutes.
 optional_stages=(tidy)
 jobs=$(nproc)
@@ -57,6 +57,25 @@ stage_tsan() {
   cmake --preset tsan -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
   "${fixed[@]}" cmake --build --preset tsan -j "$jobs" | tail -n 50
   TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed[@]}" ctest --preset tsan -j "$test_jobs"
+}
+
+# Each fuzzer for FUZZ_SECONDS. What it finds is kept in build/fuzz/findings; `build/fuzz/tests/fuzz/fuzz_NAME FILE` shows it again.
+stage_fuzz() {
+  configure_and_build fuzz
+  local fuzzer name found=build/fuzz/findings status=0
+  mkdir -p "$found"
+  for fuzzer in build/fuzz/tests/fuzz/fuzz_*; do
+    name=${fuzzer##*/fuzz_}
+    mkdir -p "$found/$name-corpus"
+    # What is found to be new goes to the first directory; the second has the seeds.
+    "$fuzzer" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 \
+      -artifact_prefix="$found/$name-" "$found/$name-corpus" "tests/fuzz/corpus/$name" >"$found/$name.log" 2>&1 || {
+      status=1
+      tail -n 40 "$found/$name.log"
+    }
+    echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$found/$name.log") inputs"
+  done
+  return "$status"
 }
 
 stage_tidy() {

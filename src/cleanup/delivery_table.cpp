@@ -45,7 +45,8 @@ std::string lane_of(const std::vector<Delivery>& deliveries) {
 Result<void> DeliveryTable::open(const std::filesystem::path& path) {
   close();
   // Deliveries may hold credentials, in headers. The WAL takes its mode from this file. It is closed again
-  // before SQLite has it: closing any descriptor of a file gives up all POSIX locks that the process has on it.
+  // before SQLite has it: closing any descriptor of a file gives up all POSIX locks that the process has on
+  // it.
   net::Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)).reset();
   database_.open(path, true);
   // The first one counts for a new file only. A commit is on the disk when it returns, also with a WAL; what

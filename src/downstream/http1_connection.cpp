@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include <hangup/http/body_run.h>
 #include <hangup/http/chunks.h>
 
 namespace hangup::downstream {
@@ -19,6 +20,10 @@ constexpr int reads_per_turn = 4;
 // How long, and how much, a client may go on sending after the last answer: closing earlier would reset the
 // connection, and the reset can overtake the answer (RFC 9112 section 9.6).
 constexpr auto linger_time = std::chrono::seconds(2);
+
+http::ParseError body_too_long() {
+  return {413, "the request body is longer than this server allows"};
+}
 
 }  // namespace
 
@@ -166,33 +171,38 @@ std::size_t Http1Connection::read_head(std::string_view bytes) {
   enter(State::exchange);
   if (head.framing.kind == http::Framing::Kind::length &&
       head.framing.length > owner_.listener().body_bytes.count) {
-    refuse({Outcome::rejected, 413, "the request body is longer than this server allows"}, std::move(head));
+    const http::ParseError too_long = body_too_long();
+    refuse({Outcome::rejected, too_long.status, too_long.message}, std::move(head));
     return *size;
   }
   seat_->announce([this, &head] { owner_.sink().on_request(*this, std::move(head)); });
   return *size;
 }
 
+// Takes all of the body that has come, as one: a body in tiny chunks costs no write for each of them.
 std::size_t Http1Connection::read_body(std::string_view bytes) {
   if (body_failed_) return bytes.size();
   if (paused_ || decoder_.done()) return 0;
-  const auto step = decoder_.decode(bytes);
-  if (!step) {
-    body_failed_ = true;
-    set_body_deadline();
-    observer_->on_request_invalid(step.error());
-    return bytes.size();
-  }
-  received_ += step->payload.size();
-  if (received_ > owner_.listener().body_bytes.count) {
-    body_failed_ = true;
-    set_body_deadline();
-    observer_->on_request_invalid({413, "the request body is longer than this server allows"});
-    return bytes.size();
+  http::BodyRun run;
+  std::size_t consumed = 0;
+  while (consumed < bytes.size() && !decoder_.done()) {
+    const auto step = decoder_.decode(bytes.substr(consumed));
+    if (!step) return fail_body(step.error(), bytes);
+    received_ += step->payload.size();
+    if (received_ > owner_.listener().body_bytes.count) return fail_body(body_too_long(), bytes);
+    run.add(step->payload);
+    consumed += step->consumed;
   }
   set_body_deadline();
-  if (!step->payload.empty() || decoder_.done()) observer_->on_request_body(step->payload, decoder_.done());
-  return step->consumed;
+  if (!run.empty() || decoder_.done()) observer_->on_request_body(run.bytes(), decoder_.done());
+  return consumed;
+}
+
+std::size_t Http1Connection::fail_body(const http::ParseError& error, std::string_view bytes) {
+  body_failed_ = true;  // what follows can't be told apart
+  set_body_deadline();
+  observer_->on_request_invalid(error);
+  return bytes.size();
 }
 
 void Http1Connection::pause_request(bool paused) {
@@ -367,6 +377,8 @@ void Http1Connection::end_response() {
 }
 
 void Http1Connection::cut() {
+  // A head that waits for the first of its body still goes: what is cut short is then the response.
+  if (!dead_ && !write_deadline_ && !output_.empty()) output_.write(*transport_);
   // A body that ends with the connection would look whole after a FIN; anything else is visibly short.
   const bool ends_by_close = head_sent_ && format_ == BodyFormat::plain && version_ == http::Version::http10;
   if (ends_by_close) {

@@ -74,6 +74,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   std::size_t process(std::string_view bytes);
   std::size_t read_head(std::string_view bytes);
   std::size_t read_body(std::string_view bytes);
+  std::size_t fail_body(const http::ParseError& error, std::string_view bytes);
   void refuse(const Refusal& refusal, http::RequestHead head = {});
   void on_fin();
 

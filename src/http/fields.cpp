@@ -36,6 +36,10 @@ constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
+constexpr char as_in_variable(char c) {
+  return c == '_' ? '-' : lower(c);
+}
+
 // By length first, which settles most comparisons.
 struct ShorterOrBefore {
   bool operator()(std::string_view a, std::string_view b) const {
@@ -45,6 +49,10 @@ struct ShorterOrBefore {
 };
 
 }  // namespace
+
+bool same_variable(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, as_in_variable, as_in_variable);
+}
 
 std::optional<std::string_view> Fields::find(std::string_view name) const {
   for (const Field& field : fields_) {

@@ -27,6 +27,8 @@ Parsed<Framing> coded_framing(std::string_view codings, Version version) {
 Parsed<Framing> counted_framing(std::string_view digits) {
   constexpr std::size_t max_digits = 18;  // fits any integer of 64 bits
   if (digits.empty() || !all_of(digits, digit_char)) return refuse(400, "Content-Length is not a number");
+  // Octal, for some.
+  if (digits.size() > 1 && digits.front() == '0') return refuse(400, "Content-Length has leading zeros");
   if (digits.size() > max_digits) return refuse(400, "Content-Length is too large");
   std::uint64_t length = 0;
   for (const char digit : digits) length = length * 10 + static_cast<std::uint64_t>(digit - '0');
@@ -56,7 +58,8 @@ Controls gather_controls(const Fields& fields) {
       case 6:
         if (equals_ignoring_case(name, "Expect")) {
           for_each_member(value, [&](std::string_view member) {
-            controls.expects_continue |= equals_ignoring_case(member, "100-continue");
+            const bool known = equals_ignoring_case(member, "100-continue");
+            (known ? controls.expects_continue : controls.expects_more) = true;
           });
         }
         break;
@@ -115,8 +118,10 @@ Parsed<Version> parse_version(std::string_view text) {
   if (text == "HTTP/1.0") return Version::http10;
   const bool well_formed = text.size() == 8 && text.starts_with("HTTP/") && is(text[5], digit_char) &&
                            text[6] == '.' && is(text[7], digit_char);
-  if (well_formed) return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  return refuse(400, "the start line has no HTTP version where it should");
+  if (!well_formed || text[5] == '0')
+    return refuse(400, "the start line has no HTTP version where it should");
+  if (text[5] == '1') return Version::http11;
+  return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
 }
 
 }  // namespace hangup::http

@@ -21,6 +21,7 @@ struct Controls {
   bool close = false;  // in any Connection list
   bool keep_alive = false;
   bool expects_continue = false;
+  bool expects_more = false;  // something else than 100-continue
 
   bool persistent(Version version) const { return !close && (version == Version::http11 || keep_alive); }
 };
@@ -32,7 +33,8 @@ Parsed<Framing> request_framing(const Controls& controls, std::string_view metho
 Parsed<Framing> response_framing(const Controls& controls, std::string_view request_method, int status,
                                  Version version);
 
-// "HTTP/1.0" and "HTTP/1.1"; another version of HTTP is 505, anything else 400.
+// "HTTP/1.0", or "HTTP/1.1" and what is later but of the same major version (RFC 9110 section 2.5). A later
+// major version is 505, anything else 400.
 Parsed<Version> parse_version(std::string_view text);
 
 }  // namespace hangup::http

@@ -68,7 +68,9 @@ Parsed<void> read_head(std::string_view text, std::size_t lines, const HeadLimit
   if (!framing) return std::unexpected(framing.error());
   head.framing = *framing;
   head.keep_alive = controls.persistent(head.version);
-  head.expects_continue = controls.expects_continue && head.version == Version::http11;
+  if (controls.expects_more) return refuse(417, "the expectation is not known");
+  head.expects_continue =
+      controls.expects_continue && head.version == Version::http11 && !head.framing.empty();
   return {};
 }
 

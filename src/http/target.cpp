@@ -33,7 +33,7 @@ bool is_valid_port(std::string_view port) {
 
 bool is_ipv6(std::string_view text) {
   char terminated[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof terminated) return false;
+  if (text.size() >= sizeof terminated || text.contains('\0')) return false;
   terminated[text.copy(terminated, text.size())] = '\0';
   in6_addr address;
   return inet_pton(AF_INET6, terminated, &address) == 1;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include <hangup/base/text.h>
+#include <hangup/http/fields.h>
 
 namespace hangup::http {
 namespace {
@@ -61,9 +61,8 @@ constexpr std::string_view forwarding_prefix = "X-Forwarded-";
 }  // namespace
 
 bool is_forbidden_trailer(std::string_view name) {
-  return equals_ignoring_case(name.substr(0, forwarding_prefix.size()), forwarding_prefix) ||
-         std::ranges::any_of(forbidden,
-                             [&](std::string_view each) { return equals_ignoring_case(each, name); });
+  return same_variable(name.substr(0, forwarding_prefix.size()), forwarding_prefix) ||
+         std::ranges::any_of(forbidden, [&](std::string_view each) { return same_variable(each, name); });
 }
 
 }  // namespace hangup::http

@@ -27,10 +27,7 @@ void Exchange::on_interim(const http::ResponseHead& head) {
   if (stream_ == nullptr) return;
   std::vector<http::Field>& fields = proxy_.fields();
   fields.clear();
-  const http::HopByHop hop_by_hop(head.fields);
-  for (const http::Field& field : head.fields) {
-    if (!hop_by_hop.contains(field.name)) fields.push_back(field);
-  }
+  forward_interim_fields(fields, head);
   stream_->send_interim(head.status, fields);
 }
 

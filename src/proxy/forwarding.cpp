@@ -18,14 +18,16 @@ constexpr std::array<std::string_view, 2> framing_fields = {"content-length", "t
 constexpr std::array<std::string_view, 6> replaced_request_fields = {
     "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"};
 
+// Many a backend gets its fields as CGI's variables, where X_Forwarded_For and X-Forwarded-For are one (RFC
+// 3875 section 4.1.18): what is replaced or taken away is so in both spellings.
 template <typename Names>
 bool any_of(const Names& names, std::string_view name) {
-  return std::ranges::any_of(names, [name](const auto& each) { return equals_ignoring_case(each, name); });
+  return std::ranges::any_of(names, [name](const auto& each) { return http::same_variable(each, name); });
 }
 
 bool changed(const config::HeaderChanges& changes, std::string_view name) {
   return any_of(changes.remove, name) || std::ranges::any_of(changes.set, [name](const auto& each) {
-           return equals_ignoring_case(each.first, name);
+           return http::same_variable(each.first, name);
          });
 }
 
@@ -53,6 +55,8 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
         any_of(replaced_request_fields, field.name) || changed(changes, field.name)) {
       continue;
     }
+    // An expectation of nothing, or of a client that can't be told.
+    if (!request.expects_continue && equals_ignoring_case(field.name, "expect")) continue;
     out.push_back(field);
   }
   add("Via", request.version == http::Version::http11 ? "1.1 hangup" : "1.0 hangup");
@@ -76,6 +80,13 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
   }
   if (!dated) out.push_back({"Date", values.emplace_back(http_date(now))});
   append_set_fields(out, values, changes, variables);
+}
+
+void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response) {
+  const http::HopByHop hop_by_hop(response.fields);
+  for (const http::Field& field : response.fields) {
+    if (!hop_by_hop.contains(field.name) && !any_of(framing_fields, field.name)) out.push_back(field);
+  }
 }
 
 std::string http_date(WallTime time) {

@@ -28,6 +28,9 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
                              const http::ResponseHead& response, const config::HeaderChanges& changes,
                              const config::VariableSource& variables, WallTime now);
 
+// The same for an interim (1xx) response, which has nothing that speaks of a body.
+void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response);
+
 // An IMF-fixdate (RFC 9110 section 5.6.7).
 std::string http_date(WallTime time);
 

@@ -85,9 +85,9 @@ class FieldFinder final : public JsonScanner::Handler {
   // One that is open and on the path.
   struct Object {
     std::size_t start = 0;
-    std::size_t member_start = 0;            // of the one that is being read
+    std::size_t member_start = 0;                 // of the one that is being read
     std::optional<std::size_t> members_end = {};  // of those so far
-    bool on_path = false;                    // the path goes on with the member that is being read
+    bool on_path = false;                         // the path goes on with the member that is being read
     bool any_on_path = false;
     std::optional<Member> field = {};  // the last one so far that is to be set
   };

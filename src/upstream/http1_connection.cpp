@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include <hangup/http/body_run.h>
 #include <hangup/http/chunks.h>
 
 namespace hangup::upstream {
@@ -14,26 +15,6 @@ constexpr unsigned most_interims = 16;
 constexpr int reads_per_turn = 4;
 
 constexpr http::HeadLimits response_limits{.head_bytes = 64 * 1024, .fields = 200, .target_bytes = 0};
-
-// Puts body bytes that framing stands between next to each other, in place.
-class Run {
- public:
-  void add(std::string_view payload) {
-    if (payload.empty()) return;
-    char* from = const_cast<char*>(payload.data());  // a view into our own buffer
-    if (start_ == nullptr) {
-      start_ = from;
-    } else if (start_ + size_ != from) {
-      std::memmove(start_ + size_, from, payload.size());
-    }
-    size_ += payload.size();
-  }
-  std::string_view bytes() const { return {start_, size_}; }
-
- private:
-  char* start_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 }  // namespace
 
@@ -155,11 +136,11 @@ bool Http1Connection::read_heads(std::span<char>& bytes) {
 }
 
 void Http1Connection::read_body(std::span<char>& bytes) {
-  Run run;
+  http::BodyRun run;
   while (!decoder_.done() && !bytes.empty()) {
     const auto step = decoder_.decode({bytes.data(), bytes.size()});
     if (!step) {
-      if (!run.bytes().empty()) user_->on_response_body(run.bytes(), false, decoder_.trailers());
+      if (!run.empty()) user_->on_response_body(run.bytes(), false, decoder_.trailers());
       return fail(Failure::Kind::invalid, "the server's response body is not HTTP: " + step.error().message);
     }
     if (step->consumed == 0) break;
@@ -169,7 +150,7 @@ void Http1Connection::read_body(std::span<char>& bytes) {
   if (decoder_.done()) {
     if (!bytes.empty()) keep_alive_ = false;  // bytes that belong to no response
     end_response(run.bytes());
-  } else if (!run.bytes().empty()) {
+  } else if (!run.empty()) {
     user_->on_response_body(run.bytes(), false, decoder_.trailers());
   }
 }

@@ -14,6 +14,9 @@ struct Field {
   std::string_view value;
 };
 
+// Whether two names are one where `_` stands for `-`, as in the variables of CGI.
+bool same_variable(std::string_view a, std::string_view b);
+
 // Names compare without case. Order, case and duplicates are kept as received. A contiguous range: what takes
 // a std::span<const Field> takes Fields.
 class Fields {

@@ -29,6 +29,7 @@ struct Framing {
   bool operator==(const Framing&) const = default;
 };
 
+// http11 also for what calls itself 1.2 or later: it is read as 1.1 (RFC 9110 section 2.5).
 enum class Version : std::uint8_t { http10, http11 };
 
 // Why a message is refused. `status` is what a server answers to such a request (RFC 9110 section 15.5); for
@@ -62,7 +63,7 @@ struct RequestHead {
   Fields fields;
   Framing framing;                // none, length or chunked
   bool keep_alive = true;         // what the client wants, from version and Connection
-  bool expects_continue = false;  // Expect: 100-continue, and HTTP/1.1
+  bool expects_continue = false;  // Expect: 100-continue, in HTTP/1.1 and with a body
 
   std::unique_ptr<char[]> storage;
 };

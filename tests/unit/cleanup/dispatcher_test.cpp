@@ -1,5 +1,4 @@
 #include "cleanup/dispatcher.h"
-#include "cleanup/ledger.h"
 
 #include "cleanup/ledger.h"
 #include "support/capturing_sink.h"

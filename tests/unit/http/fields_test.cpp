@@ -80,5 +80,12 @@ TEST(HopByHop, FindsEachOfALongList) {
   EXPECT_FALSE(hop_by_hop.contains("x-2000"));
 }
 
+TEST(SameVariable, TakesDashAndUnderscoreForOne) {
+  EXPECT_TRUE(same_variable("X-Forwarded-For", "x_forwarded-FOR"));
+  EXPECT_TRUE(same_variable("", ""));
+  EXPECT_FALSE(same_variable("X-Forwarded-For", "X-Forwarded"));
+  EXPECT_FALSE(same_variable("X-A", "X.A"));
+}
+
 }  // namespace
 }  // namespace hangup::http

@@ -177,6 +177,8 @@ const Refused refused_requests[] = {
     {"hexadecimal Content-Length", with_fields("Content-Length: 0x5\r\n")},
     {"Content-Length with an exponent", with_fields("Content-Length: 1e1\r\n")},
     {"Content-Length behind a vertical tab", with_fields("Content-Length: \v5\r\n")},
+    {"padded Content-Length", with_fields("Content-Length: 05\r\n")},
+    {"Content-Length of two zeros", with_fields("Content-Length: 00\r\n")},
     {"empty Content-Length", with_fields("Content-Length:\r\n")},
     {"Content-Length of 19 digits", with_fields("Content-Length: 1000000000000000000\r\n")},
     {"Content-Length of 2^64 + 5", with_fields("Content-Length: 18446744073709551621\r\n")},
@@ -204,8 +206,7 @@ const Refused refused_requests[] = {
     {"gzip in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: gzip\r\n\r\n"},
 
     {"HTTP/0.9", "GET /\r\nHost: h\r\n\r\n"},
-    {"HTTP/0.9 by number", "GET / HTTP/0.9\r\nHost: h\r\n\r\n", 505},
-    {"HTTP/1.2", "GET / HTTP/1.2\r\nHost: h\r\n\r\n", 505},
+    {"HTTP/0.9 by number", "GET / HTTP/0.9\r\nHost: h\r\n\r\n"},
     {"HTTP/2.0", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
     {"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\n", 505},
     {"HTTP/1.10", "GET / HTTP/1.10\r\nHost: h\r\n\r\n"},

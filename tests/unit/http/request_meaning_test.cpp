@@ -1,3 +1,4 @@
+#include "http/target.h"
 #include "unit/http/requests.h"
 
 #include <gtest/gtest.h>
@@ -115,7 +116,7 @@ TEST(RequestHost, IsThereExactlyOnce) {
 TEST(RequestFraming, FollowsTheFields) {
   EXPECT_EQ(parse_request(with_fields("")).framing, Framing::no_body());
   EXPECT_EQ(parse_request(with_fields("Content-Length: 0\r\n")).framing, Framing::of_length(0));
-  EXPECT_EQ(parse_request(with_fields("content-length:\t 007\t\r\n")).framing, Framing::of_length(7));
+  EXPECT_EQ(parse_request(with_fields("content-length:\t 7\t\r\n")).framing, Framing::of_length(7));
   EXPECT_EQ(parse_request(with_fields("Content-Length: 999999999999999999\r\n")).framing,
             Framing::of_length(999'999'999'999'999'999));
   EXPECT_EQ(parse_request(with_fields("Transfer-Encoding: CHUNKED \r\n")).framing, Framing::in_chunks());
@@ -148,10 +149,32 @@ TEST(RequestKeepAlive, FollowsVersionAndEveryConnectionMember) {
   EXPECT_FALSE(kept("1.0", "Connection: keep-alive, close\r\n"));
 }
 
-TEST(RequestExpectation, IsKnownInHttp11Only) {
-  EXPECT_TRUE(parse_request(with_fields("Expect: 100-CONTINUE\r\n")).expects_continue);
-  EXPECT_FALSE(parse_request(with_fields("Expect: 200-ok\r\n")).expects_continue);
-  EXPECT_FALSE(parse_request("PUT / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").expects_continue);
+TEST(RequestHost, IsNoAddressBehindWhichThereIsMore) {
+  using namespace std::literals;
+  EXPECT_FALSE(is_valid_host("[::\0]"sv));
+  EXPECT_FALSE(is_valid_host("[::\0evil]:80"sv));
+}
+
+TEST(RequestExpectation, IsKnownInHttp11WithABodyOnly) {
+  const auto expects = [](std::string_view text) { return parse_request(text).expects_continue; };
+  EXPECT_TRUE(expects(with_fields("Expect: 100-CONTINUE\r\nContent-Length: 1\r\n")));
+  EXPECT_TRUE(expects(with_fields("Transfer-Encoding: chunked\r\nExpect: ,100-continue\r\n")));
+  EXPECT_FALSE(expects(with_fields("Expect: 100-continue\r\n")));
+  EXPECT_FALSE(expects(with_fields("Expect: 100-continue\r\nContent-Length: 0\r\n")));
+  EXPECT_FALSE(expects(with_fields("Expect:\r\nContent-Length: 1\r\n")));
+  EXPECT_FALSE(expects("PUT / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"));
+}
+
+TEST(RequestExpectation, OfAnythingElseIsRefused) {
+  EXPECT_EQ(status_of(with_fields("Expect: 200-ok\r\n")), 417);
+  EXPECT_EQ(status_of(with_fields("Expect: 100-continue, x\r\nContent-Length: 1\r\n")), 417);
+  EXPECT_EQ(status_of(with_fields("Expect: 100-continue\r\nExpect: x\r\nContent-Length: 1\r\n")), 417);
+}
+
+TEST(RequestVersion, OfALaterMinorOneIsReadAs11) {
+  EXPECT_EQ(parse_request("GET / HTTP/1.2\r\nHost: h\r\n\r\n").version, Version::http11);
+  EXPECT_EQ(parse_request("GET / HTTP/1.9\r\nHost: h\r\n\r\n").version, Version::http11);
+  EXPECT_EQ(status_of("GET / HTTP/1.2\r\n\r\n"), 400);  // with all that 1.1 asks for
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ TEST(ResponseHead, IsRefusedHoweverItArrives) {
       {"bare LF", "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n"},
       {"bare LF in the blank line", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n"},
       {"HTTP/2.0", response("HTTP/2.0 200 OK")},
-      {"HTTP/1.2", response("HTTP/1.2 200 OK")},
+      {"HTTP/0.9", response("HTTP/0.9 200 OK")},
       {"ICY", response("ICY 200 OK")},
       {"lower case", response("http/1.1 200 OK")},
       {"version alone", response("HTTP/1.1")},
