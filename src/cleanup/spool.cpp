@@ -70,7 +70,7 @@ Spool::Spool(const std::filesystem::path& path) {
 Spool::Found Spool::read() {
   Found found;
   for (File& file : files_) {
-    if (!open(file, 0)) continue;
+    if (!open(file)) continue;
     std::ifstream stream(file.path, std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
     file.size = read_records(bytes, found);
@@ -99,14 +99,13 @@ bool Spool::append(const std::vector<Delivery>& deliveries) {
   return write(files_[active_]);
 }
 
-bool Spool::open(File& file, int flags) {
-  file.fd = net::Fd(::open(file.path.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
-  if (file.fd) return true;
-  return errno == ENOENT && flags == 0 ? false : fail(file, "can't open", errno);
+bool Spool::open(File& file) {
+  file.fd = net::Fd(::open(file.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  return file.fd ? true : fail(file, "can't open", errno);
 }
 
 bool Spool::write(File& file) {
-  if (!file.fd && !open(file, O_CREAT)) return false;
+  if (!file.fd && !open(file)) return false;
   if (file.size + record_.size() > most_bytes) return fail(file, "is full:", EFBIG);
   const ssize_t written =
       ::pwrite(file.fd.get(), record_.data(), record_.size(), static_cast<off_t>(file.size));

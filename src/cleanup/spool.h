@@ -29,7 +29,7 @@ class Spool {
     std::vector<std::vector<Delivery>> exchanges;
     std::size_t torn = 0;  // bytes at the ends of the files that make no whole record
   };
-  // What an earlier process left; it stays in the files until it is committed. Makes no file. Before the
+  // What an earlier process left; it stays in the files until it is committed. Before the
   // first append().
   Found read();
 
@@ -50,7 +50,7 @@ class Spool {
     net::Fd fd;
     std::uint64_t size = 0;
   };
-  bool open(File& file, int flags);
+  bool open(File& file);
   bool write(File& file);
   bool fail(const File& file, const char* what, int error);
 

@@ -15,7 +15,7 @@ using std::chrono_literals::operator""s, std::chrono_literals::operator""ms,
     std::chrono_literals::operator""min;
 
 std::filesystem::path source_file(const char* relative) {
-  return std::filesystem::path(__FILE__).parent_path() / "../../.." / relative;
+  return std::filesystem::path(HANGUP_SOURCE_DIR) / relative;
 }
 
 TEST(Config, TheCompleteExampleLoads) {
