@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include <hangup/cleanup/open.h>
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/socket.h>
+#include <hangup/observe/admin.h>
 
 namespace hangup::app {
 namespace {
@@ -74,6 +77,7 @@ class Server::Impl {
 
  private:
   Result<void> open_outbox();
+  Result<void> open_admin();
   Result<void> listen(const config::Listener& listener);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
@@ -85,6 +89,8 @@ class Server::Impl {
   std::unique_ptr<cleanup::Outbox> outbox_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
+  std::atomic<bool> draining_ = false;
+  std::unique_ptr<observe::Admin> admin_;  // asks the outbox
 };
 
 Result<void> Server::Impl::start() {
@@ -104,11 +110,44 @@ Result<void> Server::Impl::start() {
   for (const config::Listener& listener : config_->listeners) {
     if (auto listening = listen(listener); !listening) return listening;
   }
+  if (auto opened = open_admin(); !opened) return opened;
   for (const auto& worker : workers_) worker->start();
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
     loggers_.log->info("listening name={} address={} workers={}", config_->listeners[i].name,
                        addresses_[i].to_string(), workers_.size());
   }
+  return {};
+}
+
+Result<void> Server::Impl::open_admin() {
+  if (!config_->admin) return {};
+  using Json = nlohmann::json;
+  using Answer = observe::Admin::Answer;
+  const auto live = [] { return Answer{.status = 200, .body = R"({"status":"live"})"}; };
+  const auto ready = [this] {
+    Json reasons = Json::array();
+    if (draining_.load()) reasons.push_back("draining");
+    if (auto trouble = outbox_->trouble(); !trouble.empty())
+      reasons.push_back("outbox: " + std::move(trouble));
+    const bool good = reasons.empty();
+    const Json body = {{"status", good ? "ready" : "not ready"}, {"reasons", std::move(reasons)}};
+    return Answer{.status = good ? 200 : 503,
+                  .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  };
+  const auto outbox = [this] {
+    const cleanup::Counts counts = outbox_->counts();
+    const std::string trouble = outbox_->trouble();
+    const Json body = {
+        {"added", counts.added},       {"delivered", counts.delivered},
+        {"dead", counts.dead},         {"pending", counts.pending()},
+        {"attempts", counts.attempts}, {"trouble", trouble.empty() ? Json(nullptr) : Json(trouble)}};
+    return Answer{.status = 200, .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  };
+  auto opened =
+      observe::Admin::open(*config_->admin, {{"/live", live}, {"/ready", ready}, {"/outbox", outbox}});
+  if (!opened) return std::unexpected(Error{"admin: " + opened.error().message});
+  admin_ = std::move(*opened);
+  loggers_.log->info("admin listens at={}", admin_->address().to_string());
   return {};
 }
 
@@ -154,6 +193,7 @@ Result<void> Server::Impl::listen(const config::Listener& listener) {
 
 void Server::Impl::drain(const std::function<bool()>& hurry) {
   loggers_.log->info("draining for up to {}", format_duration(config_->drain));
+  draining_.store(true);
   for (const auto& worker : workers_) worker->drain();
   const bool hurried = !wait_for_exchanges(hurry);
   for (const auto& worker : workers_) worker->shut_down();

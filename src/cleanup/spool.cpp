@@ -82,6 +82,13 @@ Spool::Found Spool::read() {
   return found;
 }
 
+void Spool::try_again() {
+  trouble_.clear();
+  for (File& file : files_) {
+    if (!file.fd) open(file);
+  }
+}
+
 bool Spool::append(const std::vector<Delivery>& deliveries) {
   record_.assign(head_bytes, '\0');
   ByteWriter writer(record_);

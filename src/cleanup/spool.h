@@ -41,6 +41,9 @@ class Spool {
   void commit_done();
   // All that was appended is.
   void clear();
+  // After trouble: opens what could not be opened. A file that is open is taken to work until the next
+  // append() says otherwise.
+  void try_again();
   // "" when the last append() succeeded.
   const std::string& trouble() const { return trouble_; }
 

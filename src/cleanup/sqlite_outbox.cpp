@@ -292,6 +292,12 @@ void SqliteOutbox::Impl::take_turn(DurableStore::Input input) {
     const std::scoped_lock lock(mutex_);
     if (saved) spool_.commit_done();
     store_trouble_ = store_.trouble();
+    // Where SQLite can write, the spool likely can too: to wait for the next cleanup to find out would keep
+    // hangup from being ready for it.
+    if (store_trouble_.empty() && !spool_trouble_.empty()) {
+      spool_.try_again();
+      note_spool(spool_.trouble());
+    }
   }
   if (saved) {
     std::error_code ignored;

@@ -46,6 +46,7 @@ void read_root(Section& root, Config& config) {
   const auto cleanups = read_cleanups(root, config);
   read_routes(root, upstreams, cleanups, config);
   read_outbox(root, config.outbox);
+  read_admin(root, config);
   read_access_log(root, config.access_log);
   read_log(root, config.log);
   root.section("shutdown",

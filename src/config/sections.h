@@ -31,6 +31,7 @@ ByName<Cleanup> read_cleanups(Section& root, Config& config);
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
                  Config& config);
 void read_outbox(Section& root, Outbox& outbox);
+void read_admin(Section& root, Config& config);  // after the listeners
 void read_access_log(Section& root, AccessLog& access_log);
 void read_log(Section& root, Log& log);
 

@@ -5,7 +5,7 @@
 namespace hangup::http {
 namespace {
 
-constexpr bool is_blank(char c) {
+constexpr bool is_white_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
@@ -13,7 +13,7 @@ constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-constexpr int hex_value(char c) {
+constexpr int hex_digit_value(char c) {
   if (is_digit(c)) return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -58,9 +58,9 @@ bool JsonScanner::take(char c, std::uint64_t at) {
     case State::key_or_end:
     case State::key:
     case State::colon:
-      return is_blank(c) || take_structure(c, at);
+      return is_white_space(c) || take_structure(c, at);
     case State::after_value:
-      return is_blank(c) || take_after_value(c, at);
+      return is_white_space(c) || take_after_value(c, at);
     case State::string:
     case State::escape:
     case State::hex:
@@ -146,7 +146,7 @@ bool JsonScanner::start_value(char c, std::uint64_t at) {
 
 bool JsonScanner::take_string(char c, std::uint64_t at) {
   if (state_ == State::hex) {
-    if (hex_value(c) < 0) return fail("\\u is not followed by four hexadecimal digits");
+    if (hex_digit_value(c) < 0) return fail("\\u is not followed by four hexadecimal digits");
     if (++hex_digits_ == 4) state_ = State::string;
     return true;
   }
@@ -262,7 +262,7 @@ void append_utf8(std::string& out, std::uint32_t code) {
 // Four hexadecimal digits at the front of `text`, which follow a `\u`.
 std::uint32_t four_digits(std::string_view text) {
   std::uint32_t code = 0;
-  for (const char c : text.substr(0, 4)) code = code * 16 + static_cast<std::uint32_t>(hex_value(c));
+  for (const char c : text.substr(0, 4)) code = code * 16 + static_cast<std::uint32_t>(hex_digit_value(c));
   return code;
 }
 

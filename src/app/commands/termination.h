@@ -6,7 +6,8 @@
 namespace hangup::app::commands {
 
 // Made before any other thread, so that all threads inherit the blocked signals and none of them is
-// interrupted. Also ignores SIGPIPE: a write to a peer that is gone is an error to handle where it happens.
+// interrupted. Also ignores SIGPIPE and SIGXFSZ: a write to a peer that is gone, or beyond a limit of files,
+// is an error to handle where it happens.
 class Termination {
  public:
   Termination();

@@ -1,5 +1,6 @@
 #include "scripted_receiver.h"
 #include "support/capturing_sink.h"
+#include "support/mock_upstream.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -191,6 +192,80 @@ TEST_F(MemoryOutboxTest, InterimResponsesAreNoAnswer) {
   outbox->add({delivery_to(receiver.url())});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(line(0).at("status"), 202);
+}
+
+// Byte by byte, each later than the last, the answer never becomes whole: the attempt's time is all it gets.
+TEST_F(MemoryOutboxTest, AnAnswerThatDripsEndsWithTheTimeOfItsAttempt) {
+  test::MockUpstream receiver({.may_be_malformed = true});
+  receiver.otherwise(test::MockUpstream::Handler([](const test::RequestRecord& request) {
+    return request.index == 0 ? test::Script().send("HTTP/1.1 2") : test::respond(204);
+  }));
+  Delivery delivery = delivery_to(receiver.url() + "/stop");
+  delivery.timeout = 300ms;
+  outbox->add({delivery});
+  const auto first = receiver.wait_for_request("/stop");
+  for (const char* drip : {"0", "0", " "}) receiver.send(first, drip);
+  ASSERT_TRUE(outbox->drain(patience));
+  EXPECT_EQ(line(0).at("result"), "retry");
+  EXPECT_EQ(line(0).at("status"), 0);
+  EXPECT_THAT(line(0).at("error").get<std::string>(), HasSubstr("timed out"));
+  EXPECT_EQ(line(1).at("result"), "delivered");
+}
+
+TEST_F(MemoryOutboxTest, ABodyThatDripsChangesNothingAboutItsStatus) {
+  test::MockUpstream receiver;
+  receiver.otherwise(
+      test::Script().after_body().send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nsome"));
+  Delivery delivery = delivery_to(receiver.url() + "/stop");
+  delivery.timeout = 300ms;
+  outbox->add({delivery});
+  ASSERT_TRUE(outbox->drain(patience));
+  EXPECT_EQ(line(0).at("result"), "delivered");
+  EXPECT_EQ(line(0).at("status"), 200);
+}
+
+TEST_F(MemoryOutboxTest, AnAnswerOfAHundredMegabytesIsNotRead) {
+  test::MockUpstream receiver;
+  receiver.otherwise(test::Script()
+                         .after_body()
+                         .send("HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")
+                         .send_times(std::string(64 * 1024, 'x'), 1600));
+  outbox->add({delivery_to(receiver.url() + "/stop")});
+  ASSERT_TRUE(outbox->drain(patience));
+  EXPECT_EQ(line(0).at("result"), "delivered");
+  receiver.wait_for_closes(1);
+  EXPECT_LT(receiver.connections().at(0).sent, 32U * 1024 * 1024);  // what the kernels hold
+}
+
+TEST_F(MemoryOutboxTest, AResetIsTriedAgain) {
+  test::MockUpstream receiver;
+  receiver.otherwise(test::in_turn({test::Script().after_body().reset(), test::respond(204)}));
+  outbox->add({delivery_to(receiver.url() + "/stop")});
+  ASSERT_TRUE(outbox->drain(patience));
+  EXPECT_EQ(line(0).at("result"), "retry");
+  EXPECT_EQ(line(1).at("result"), "delivered");
+  EXPECT_EQ(receiver.requests().at(0).message.header("webhook-id"),
+            receiver.requests().at(1).message.header("webhook-id"));
+}
+
+TEST_F(MemoryOutboxTest, EveryStatusHasItsVerdict) {
+  test::MockUpstream receiver;
+  receiver.otherwise(test::MockUpstream::Handler([](const test::RequestRecord& request) {
+    return test::respond(std::stoi(request.message.target.substr(1)));
+  }));
+  const auto send = [&](int status) {
+    Delivery delivery = delivery_to(receiver.url() + '/' + std::to_string(status), std::to_string(status));
+    delivery.retry.max_attempts = 1;
+    outbox->add({delivery});
+    ASSERT_TRUE(outbox->drain(patience));
+  };
+  for (int status = 200; status < 600; ++status) {
+    send(status);
+    if (status % 4 == 0) send(200);  // else its failures in a row would have the receiver left alone
+  }
+  EXPECT_EQ(outbox->counts().delivered, 200U);
+  EXPECT_EQ(outbox->counts().dead, 300U);
+  EXPECT_EQ(outbox->counts().attempts, 500U);
 }
 
 TEST_F(MemoryOutboxTest, EndlessInterimResponsesAreCutOff) {

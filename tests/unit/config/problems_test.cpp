@@ -71,12 +71,10 @@ TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
       problems(with("worker: 1\n")),
       ElementsAre(
           "10:1: unknown key `worker`, expected one of: workers, listeners, upstreams, cleanups, routes, "
-          "outbox, access_log, log, shutdown; did you mean `workers`?"));
-  EXPECT_THAT(
-      problems(with("admin: {}\n")),
-      ElementsAre(
-          "10:1: unknown key `admin`, expected one of: workers, listeners, upstreams, cleanups, routes, "
-          "outbox, access_log, log, shutdown"));
+          "outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
+  EXPECT_THAT(problems(with("auth: {}\n")),
+              ElementsAre("10:1: unknown key `auth`, expected one of: workers, listeners, upstreams, "
+                          "cleanups, routes, outbox, admin, access_log, log, shutdown"));
   EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
               ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
 }

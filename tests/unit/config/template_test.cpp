@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+
 #include <hangup/config/template.h>
 
 namespace hangup::config {
@@ -238,6 +242,24 @@ TEST(Template, ATextRefusesAllButUnreservedCharacters) {
     EXPECT_EQ(escaped(bad, "{route|raw}"), bad);
   }
   EXPECT_EQ(rendered("<{route|not known}>", Place::text), "<not known>") << "the author's own text";
+}
+
+// A mebibyte of all that is special anywhere: what comes out is what is allowed at its place, or nothing.
+TEST(Template, AMebibyteBreaksOutOfNoPlace) {
+  std::string hostile;
+  while (hostile.size() < (1U << 20U)) hostile.append("'\"\\{}%0a<>&?#/../;\r\n\xff\xc3\xa9\0", 27);
+  const Values values = {{"route", hostile}};
+  const std::string url = rendered("http://h/{route}?{route}", Place::url, values);
+  EXPECT_EQ(url.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%:/?"),
+            std::string::npos);
+  EXPECT_EQ(std::ranges::count(url, '/'), 3);
+  EXPECT_EQ(std::ranges::count(url, '?'), 1);
+  const std::string json = rendered(R"({"a": "{route}", "b": 1})", Place::json, values);
+  const auto document = nlohmann::json::parse(json);
+  EXPECT_EQ(document.size(), 2U);
+  EXPECT_EQ(document.at("b"), 1);
+  EXPECT_TRUE(rendered("{route}", Place::header, values).starts_with("! "));
+  EXPECT_TRUE(rendered("'{route}'", Place::text, values).starts_with("! "));
 }
 
 TEST(Template, AValueIsNotATemplateItself) {
