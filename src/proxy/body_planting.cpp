@@ -43,6 +43,9 @@ std::optional<std::string> BodyPlanting::obstacle(const http::RequestHead& reque
   if (!equals_ignoring_case(media_type(request.fields), "application/json"))
     return "its media type is not application/json";
   if (is_encoded(request.fields)) return "it has a content coding";
+  for (const std::string_view digest : {"content-digest", "repr-digest", "digest", "content-md5"}) {
+    if (request.fields.find(digest)) return "the request has a digest of it";
+  }
   if (request.framing.kind == http::Framing::Kind::length &&
       request.framing.length > changes.json_limit.count)
     return too_long(changes);

@@ -132,6 +132,8 @@ void Exchange::on_failed(const upstream::Failure& failure) {
   proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
   if (retry) {
     retried_ = true;
+    // Nothing of the body goes before the head, which goes when the next connection is there.
+    if (stream_ != nullptr && !request_whole_) stream_->pause_request(true);
     return request_server(true);
   }
   server_done_ = proxy_.needs().scheduler.now();
@@ -325,7 +327,7 @@ void Exchange::call_cleanup() {
     return;
   }
   cleanup::Owed owed =
-      cleanup::render_all(*route_, server_, variables(), id_, proxy_.needs().scheduler.wall());
+      cleanup::render_all(*route_, worked_at(), variables(), id_, proxy_.needs().scheduler.wall());
   for (const cleanup::Delivery& delivery : owed.deliveries) cleanup_ids_.push_back(delivery.id);
   cleanup_skipped_ = std::move(owed.skipped);
   if (!owed.deliveries.empty()) proxy_.needs().outbox.add(std::move(owed.deliveries));
@@ -394,7 +396,7 @@ ExchangeVariables Exchange::variables() const {
   variables.request_json = request_json_.get();
   variables.response_json = response_json_.get();
   if (route_ != nullptr) variables.route = route_->name;
-  if (server_ != nullptr) variables.server = server_->url;
+  if (worked_at() != nullptr) variables.server = worked_at()->url;
   if (outcome_) {
     variables.outcome = to_string(*outcome_);
     variables.phase = to_string(left_in_);

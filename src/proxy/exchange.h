@@ -88,6 +88,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void reply(int status, std::string_view message);
   void close();
   ExchangeVariables variables() const;
+  // The server that may have begun work, or, before there is one, the one that is tried.
+  const config::Server* worked_at() const { return sent_to_ != nullptr ? sent_to_ : server_; }
   const config::Upstream::Timeouts& timeouts() const { return route_->upstream->timeouts; }
 
   Proxy& proxy_;
@@ -112,6 +114,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   std::unique_ptr<upstream::ServerRequest> request_;  // while one is under way
   const config::Server* server_ = nullptr;            // the one chosen last
+  const config::Server* sent_to_ = nullptr;           // the last one that the request was sent to
   std::optional<MonoTime> server_chosen_;
   std::optional<MonoTime> server_done_;
   bool retried_ = false;

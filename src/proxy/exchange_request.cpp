@@ -43,6 +43,7 @@ bool Exchange::send_request() {
   std::vector<http::Field>& fields = proxy_.fields();
   fields.clear();
   RenderedValues values;
+  sent_to_ = server_;
   const ExchangeVariables known = variables();
   forward_request_fields(fields, values, head_, client_info_, id_, host, route_->request, known);
   std::string target;

@@ -54,10 +54,15 @@ Pool::Found Pool::choose(const PooledRequest& request, Choice& choice) {
 
 Pool::Found Pool::find_connection(PooledRequest& request) {
   Choice choice;
+  bool left_queue = false;
   for (;;) {
     const Found found = choose(request, choice);
-    if (found == Found::none_free) return found;
-    if (request.queued) leave_queue(request);
+    // The only one that was free can't be connected to: the request waits for another again.
+    if (found == Found::none_free) return left_queue && !enqueue(request) ? Found::none_left : found;
+    if (request.queued) {
+      leave_queue(request);
+      left_queue = true;
+    }
     if (found == Found::none_left || use(choice, request)) return found;
   }
 }
@@ -92,6 +97,7 @@ bool Pool::enqueue(PooledRequest& request) {
   if (!shared_->try_queue()) return false;
   request.queue_position = queue_.insert(queue_.end(), &request);
   request.queued = true;
+  ++request.times_queued;
   return true;
 }
 
@@ -104,10 +110,12 @@ void Pool::leave_queue(PooledRequest& request) {
 void Pool::serve_queue() {
   while (!queue_.empty()) {
     PooledRequest& first = *queue_.front();
+    const unsigned times_queued = first.times_queued;
     switch (find_connection(first)) {
       case Found::connection:
         break;
       case Found::none_free:
+        if (first.times_queued != times_queued) first.on_queued_again();
         return;
       case Found::none_left:
         first.on_none_left();

@@ -105,6 +105,9 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
 
   std::list<PooledRequest*>::iterator queue_position;
   bool queued = false;
+  unsigned times_queued = 0;
+  // Back in the queue, since the server whose connection came free can't be connected to.
+  void on_queued_again() { observer_.on_queued(); }
 
  private:
   const config::Server& server(std::size_t index) const { return shared_.config().servers[index]; }

@@ -129,11 +129,11 @@ TEST_F(JournalTest, ACleanupKnowsAFieldOfTheResponseThatCameBeforeTheCut) {
   call("http://127.0.0.1:9/jobs/{response.json.id}");
   get_and_connect();
   respond("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");
-  observer().on_response_body("{\"id\":\"a/../b\",\"rest", false, {});
-  EXPECT_EQ(client->body, "{\"id\":\"a/../b\",\"rest");
+  observer().on_response_body("{\"id\":\"a/b c\",\"rest", false, {});
+  EXPECT_EQ(client->body, "{\"id\":\"a/b c\",\"rest");
   client->observer->on_gone(scheduler.now());
   ASSERT_EQ(cleanups().size(), 1U);
-  EXPECT_EQ(cleanups().front().url, "http://127.0.0.1:9/jobs/a%2F..%2Fb");
+  EXPECT_EQ(cleanups().front().url, "http://127.0.0.1:9/jobs/a%2Fb%20c");
 }
 
 TEST_F(JournalTest, ACleanupIsSkippedWhenTheFieldDidNotCome) {

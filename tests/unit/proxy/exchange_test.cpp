@@ -409,6 +409,38 @@ TEST_F(ExchangeTest, ABodyThatIsHalfForwardedIsNotRetried) {
   expect_over("upstream_reset", "sending_request", 502);
 }
 
+// What a client holds back until then would go to the next server before the head, as a request of its own.
+TEST_F(ExchangeTest, NothingOfABodyIsReadBeforeTheHeadOfARetryIsSent) {
+  send("PUT /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 3\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_FALSE(client->paused);
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  observer().on_connecting(server());
+  EXPECT_TRUE(client->paused);
+  observer().on_connected(server());
+  EXPECT_FALSE(client->paused);
+  client->observer->on_request_body("abc", true);
+  EXPECT_EQ(request().body, "abc");
+}
+
+TEST_F(ExchangeTest, TheCleanupGoesToTheServerThatHadTheRequest) {
+  auto cleanup = std::make_shared<config::Cleanup>(*route.on_disconnect.cleanups.front());
+  cleanup->to = config::Cleanup::To::same_server;
+  cleanup->url = text_template("/jobs/{path.id}");
+  route.on_disconnect.cleanups = {cleanup};
+  config::Server first{"http://127.0.0.1:9000", *SocketAddress::parse("127.0.0.1:9000"), "127.0.0.1:9000"};
+  config::Server second{"http://127.0.0.2:9000", *SocketAddress::parse("127.0.0.2:9000"), "127.0.0.2:9000"};
+  upstream_config->servers = {first, second};
+  get();
+  observer().on_connected(upstream_config->servers[0]);
+  observer().on_failed({Failure::Kind::reset, "closed", true});
+  observer().on_connecting(upstream_config->servers[1]);
+  client->observer->on_gone(scheduler.now());
+  ASSERT_EQ(cleanups().size(), 1U);
+  EXPECT_EQ(cleanups()[0].url, "http://127.0.0.1:9000/jobs/17");
+}
+
 TEST_F(ExchangeTest, ClientGoneAfterARetryStillOwesTheCleanupOfTheFirstTry) {
   get_and_connect();
   observer().on_failed({Failure::Kind::reset, "closed", true});
