@@ -193,9 +193,9 @@ void DeliveryTable::reset_in_flight() {
 
 bool DeliveryTable::changed_by_others() {
   if (!version_.step()) return false;
-  const std::int64_t version = version_.integer(0);
+  const std::int64_t latest = version_.integer(0);
   version_.reset();
-  return std::exchange(data_version_, version) != version;
+  return std::exchange(data_version_, latest) != latest;
 }
 
 std::vector<DeliveryTable::Change> DeliveryTable::take_changes() {

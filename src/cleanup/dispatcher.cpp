@@ -50,6 +50,7 @@ struct Dispatcher::Receiver {
   std::list<Entry*> ready;
   Deadlines<Receiver*>::Place pause;
   std::size_t pending = 0;
+  std::size_t under_way = 0;
   bool starved = false;  // in starved_
   bool touched = false;  // in touched_
 };
@@ -111,6 +112,7 @@ void Dispatcher::add(Delivery delivery, unsigned attempts, Duration wait) {
   }
   if (entry.delivery.expire_after) {
     entry.expires = later(now, *entry.delivery.expire_after - age);
+    entry.delivery.not_after = entry.expires;
     entry.expiry = expiries_.add(*entry.expires, &entry);
   }
   entry.receiver = &receiver_named(*name);
@@ -247,7 +249,9 @@ void Dispatcher::remove(Entry& entry) {
 }
 
 bool Dispatcher::may_start(const Receiver& receiver) const {
-  return !receiver.starved && !receiver.ready.empty() && receiver.breaker.admits();
+  // Attempts that a breaker has let go before it opened may hang on: with them there are not too many either.
+  return !receiver.starved && !receiver.ready.empty() && receiver.under_way < 2 * limits_.per_receiver &&
+         receiver.breaker.admits();
 }
 
 void Dispatcher::touch(Receiver& receiver) {
@@ -308,6 +312,7 @@ void Dispatcher::start_next(Receiver& receiver) {
   if (entry.delivery.turn > entry.exchange->begin()->first) return queue(entry);  // one before it came late
   entry.place = Entry::Place::under_way;
   ++under_way_;
+  ++receiver.under_way;
   entry.ticket = receiver.breaker.start();
   ++entry.attempts;
   entry.started = now;
@@ -320,6 +325,7 @@ void Dispatcher::start_next(Receiver& receiver) {
 void Dispatcher::ended(Entry& entry, AttemptResult result) {
   Receiver& receiver = *entry.receiver;
   --under_way_;
+  --receiver.under_way;
   entry.place = Entry::Place::none;
   const auto sign = sign_of(result, judge(result, entry.delivery));
   if (const auto until = receiver.breaker.end(entry.ticket, sign, scheduler_.now(), random_)) {

@@ -202,6 +202,7 @@ bool DurableStore::write(const Exchanges& exchanges, Output& output) {
   if (clock_.now() >= poll_at_) {
     poll_at_ = clock_.now() + poll_after;
     others = table_.changed_by_others();
+    if (lock_) lock_->give_sign(clock_.wall());
   }
   if (exchanges.empty() && unsaved_.empty() && updates_.empty() && !others) return table_.ok();
   table_.begin();

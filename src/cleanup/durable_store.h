@@ -76,6 +76,8 @@ class DurableStore {
   bool all_written() const { return all_saved() && updates_.empty(); }
   std::size_t unsaved() const { return unsaved_.size(); }
   const std::string& trouble() const { return trouble_; }
+  // When an earlier process that worked with the file is known to have lived last; now if nothing is known.
+  WallTime last_sign() const { return lock_ ? std::min(lock_->last_sign(), clock_.wall()) : clock_.wall(); }
   // The file knows an exchange; false also when it can't be asked.
   bool knows_exchange(const std::string& request_id);
   // How many are not delivered, as far as known.

@@ -20,7 +20,9 @@ constexpr unsigned max_interim_heads = 8;
 HttpConnection::HttpConnection(net::EventLoop& loop, net::Fd socket, std::shared_ptr<net::TlsPeer> peer)
     : loop_(loop), transport_(loop, std::move(socket), *this), peer_(std::move(peer)), parser_(head_limits) {}
 
-void HttpConnection::exchange(std::string request, std::string method, Done done) {
+void HttpConnection::exchange(std::string request, std::string method, std::optional<MonoTime> not_after,
+                              Done done) {
+  not_after_ = not_after;
   lost_ = nullptr;
   done_ = std::move(done);
   method_ = std::move(method);
@@ -74,9 +76,7 @@ bool HttpConnection::finish_connect() {
     state_ = State::handshake;
     return true;
   }
-  connected_ = true;
-  state_ = State::head;
-  return true;
+  return begin_request();
 }
 
 bool HttpConnection::finish_handshake() {
@@ -86,9 +86,15 @@ bool HttpConnection::finish_handshake() {
     fail(transport_.explain(result.error));
     return false;
   }
+  return begin_request();
+}
+
+bool HttpConnection::begin_request() {
   connected_ = true;
   state_ = State::head;
-  return true;
+  if (!not_after_ || loop_.now() < *not_after_) return true;
+  fail("expired before there was a connection");
+  return false;
 }
 
 // A receiver may answer and close before it has read everything, so that an error is no end: what it said is

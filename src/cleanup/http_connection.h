@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include <hangup/base/clock.h>
 #include <hangup/http/message.h>
 #include <hangup/net/fd.h>
 #include <hangup/net/send_queue.h>
@@ -40,8 +41,9 @@ class HttpConnection final : private net::Transport::Handler {
   HttpConnection(net::EventLoop& loop, net::Fd socket, std::shared_ptr<net::TlsPeer> peer);
 
   // Sends the request, once connected, and reads its response. `done` may destroy this or begin the next
-  // exchange, and is never called from inside exchange(). REQUIRES: idle.
-  void exchange(std::string request, std::string method, Done done);
+  // exchange, and is never called from inside exchange(). It fails if there is no connection before
+  // `not_after`. REQUIRES: idle.
+  void exchange(std::string request, std::string method, std::optional<MonoTime> not_after, Done done);
   // What takes so long, for people.
   const char* waits_for() const;
   // A response whose head is in, but whose body is not: for who can't wait any longer.
@@ -59,6 +61,7 @@ class HttpConnection final : private net::Transport::Handler {
   void on_idle();
   // These return false when there is no connection yet, or `this` may be gone.
   bool finish_connect();
+  bool begin_request();
   bool finish_handshake();
   void send();
   void receive();
@@ -79,6 +82,7 @@ class HttpConnection final : private net::Transport::Handler {
   bool answered_ = false;
   int write_error_ = 0;
   std::string method_;
+  std::optional<MonoTime> not_after_;
   Done done_;
   std::function<void()> lost_;
 

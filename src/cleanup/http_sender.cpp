@@ -145,8 +145,10 @@ void HttpSender::Attempt::connect(std::string last_error) {
 }
 
 void HttpSender::Attempt::exchange(std::unique_ptr<HttpConnection> connection) {
+  if (delivery_.not_after && sender_.loop_.now() >= *delivery_.not_after)
+    return fail("expired before there was a connection");
   connection_ = std::move(connection);
-  connection_->exchange(make_request(delivery_, url_, signature_), delivery_.method,
+  connection_->exchange(make_request(delivery_, url_, signature_), delivery_.method, delivery_.not_after,
                         [this](HttpConnection::Result result) { ended(std::move(result)); });
 }
 

@@ -36,8 +36,8 @@ std::filesystem::path journal_base(const std::filesystem::path& outbox) {
 }
 
 MappedJournal::MappedJournal(std::filesystem::path base, Limits limits, const Clock& clock,
-                             std::shared_ptr<spdlog::logger> log)
-    : base_(std::move(base)), limits_(limits), clock_(clock), log_(std::move(log)) {
+                             std::shared_ptr<spdlog::logger> log, std::function<void(std::string_view)> tell)
+    : base_(std::move(base)), limits_(limits), clock_(clock), log_(std::move(log)), tell_(std::move(tell)) {
   if (auto opened = open(); !opened) complain(opened.error().message);
 }
 
@@ -58,7 +58,7 @@ bool MappedJournal::ready() {
     complain(opened.error().message);
     return false;
   }
-  log_->warn("in-flight journal: {} works now", path_.string());
+  recover();
   return true;
 }
 
@@ -66,7 +66,14 @@ void MappedJournal::complain(const std::string& what) {
   if (!retry_at_) {
     log_->error("in-flight journal: {}: an exchange that is not noted has no cleanup if hangup dies", what);
   }
+  if (tell_) tell_(what);
   retry_at_ = clock_.now() + retry_after;
+}
+
+void MappedJournal::recover() {
+  retry_at_.reset();
+  log_->warn("in-flight journal: {} works again", path_.string());
+  if (tell_) tell_({});
 }
 
 Result<void> MappedJournal::open() {
@@ -91,7 +98,6 @@ Result<void> MappedJournal::open() {
   slots_ = static_cast<Slot*>(mapping);
   auto* header = reinterpret_cast<Header*>(slots_);
   *header = {.magic = magic, .version = version, .slot_bytes = sizeof(Slot)};
-  retry_at_.reset();
   return {};
 }
 
@@ -120,18 +126,28 @@ InFlightJournal::Entry MappedJournal::replace(Entry entry, std::string_view snap
 }
 
 InFlightJournal::Entry MappedJournal::write(std::string_view snapshot, std::uint32_t state) {
-  if (snapshot.size() > limits_.record_bytes) return none;
+  if (snapshot.size() > limits_.record_bytes) {
+    if (!std::exchange(too_long_, true)) {
+      log_->warn(
+          "in-flight journal: an exchange with {} bytes to note has no cleanup if hangup dies, and so "
+          "has any other with more than {}",
+          snapshot.size(), limits_.record_bytes);
+    }
+    return none;
+  }
   const std::size_t needed = std::max<std::size_t>((snapshot.size() + slot_room - 1) / slot_room, 1);
   while (free_.size() < needed) {
     const std::size_t bytes = slot_count_ * sizeof(Slot) * 2;
-    if (bytes > limits_.most_bytes) return none;
     if (retry_at_ && clock_.now() < *retry_at_) return none;
-    if (auto grown = grow(bytes); !grown) {
+    auto grown = bytes > limits_.most_bytes
+                     ? Result<void>(std::unexpected(Error{fmt::format("{} is full", path_.string())}))
+                     : grow(bytes);
+    if (!grown) {
       complain(grown.error().message);
       return none;
     }
-    retry_at_.reset();
   }
+  if (retry_at_ && clock_.now() >= *retry_at_) recover();
   const std::uint32_t first = free_.back();
   const auto size = static_cast<std::uint32_t>(snapshot.size());
   const std::uint32_t sum = checksum(snapshot);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,8 +38,10 @@ class MappedJournal final : public InFlightJournal {
   };
   // The file is "<base>-<n>" with the first n that is free, and goes with the journal. When it can't be made,
   // that is logged, and tried again with later exchanges.
+  // `tell`, which may be null, is called with what is wrong, each time that is found, and with "" when it is
+  // found to be over.
   MappedJournal(std::filesystem::path base, Limits limits, const Clock& clock,
-                std::shared_ptr<spdlog::logger> log);
+                std::shared_ptr<spdlog::logger> log, std::function<void(std::string_view)> tell = {});
   ~MappedJournal() override;
   MappedJournal(const MappedJournal&) = delete;
   MappedJournal& operator=(const MappedJournal&) = delete;
@@ -59,11 +62,13 @@ class MappedJournal final : public InFlightJournal {
   void store_state(Entry entry, std::uint32_t state);
   std::uint32_t state_of(Entry entry) const;
   void complain(const std::string& what);
+  void recover();
 
   const std::filesystem::path base_;
   const Limits limits_;
   const Clock& clock_;
   std::shared_ptr<spdlog::logger> log_;
+  const std::function<void(std::string_view)> tell_;
 
   std::filesystem::path path_;
   net::Fd file_;
@@ -72,6 +77,7 @@ class MappedJournal final : public InFlightJournal {
   std::vector<std::uint32_t> free_;
   std::uint32_t generation_ = 0;
   std::optional<MonoTime> retry_at_;  // after trouble
+  bool too_long_ = false;             // a snapshot was, which is logged once
 };
 
 // What an earlier process left.
@@ -84,6 +90,7 @@ struct LeftJournal {
   std::filesystem::path path;
   std::vector<Leftover> entries;  // of the exchanges that were in flight, each once
   std::size_t damaged = 0;        // slots that make no whole record
+  std::string trouble;            // why it can't be read; it is then to be kept for a later start
 };
 // The journals named "<outbox path>.inflight-..." that no living process holds.
 std::vector<LeftJournal> read_left_journals(const std::filesystem::path& outbox);

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <expected>
 #include <unordered_map>
 #include <utility>
 
@@ -32,22 +33,34 @@ std::optional<std::string> read_record(const std::vector<Slot>& slots, const Slo
   return record;
 }
 
-// A plain read rather than a mapping: nothing that happens to the file can be a signal here.
-std::vector<Slot> read_slots(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+// A plain read rather than a mapping: nothing that happens to the file can be a signal here. The error says
+// why it tells nothing.
+std::expected<std::vector<Slot>, std::string> read_slots(int file) {
+  std::string bytes;
+  std::array<char, 64 * 1024> part;
+  ssize_t size = 0;
+  while ((size = ::pread(file, part.data(), part.size(), static_cast<off_t>(bytes.size()))) > 0)
+    bytes.append(part.data(), static_cast<std::size_t>(size));
+  if (size < 0) return std::unexpected(std::strerror(errno));
   std::vector<Slot> slots(bytes.size() / sizeof(Slot));
   if (slots.empty()) return slots;
   std::memcpy(static_cast<void*>(slots.data()), bytes.data(), slots.size() * sizeof(Slot));
   Header header;
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.magic != magic || header.version != version || header.slot_bytes != sizeof(Slot)) slots.clear();
+  if (header.magic == 0) return std::vector<Slot>();  // died while it made the file
+  if (header.magic != magic || header.version != version || header.slot_bytes != sizeof(Slot))
+    return std::unexpected("it is no journal of this version");
   return slots;
 }
 
-LeftJournal read_journal(const std::filesystem::path& path) {
-  LeftJournal journal{.path = path, .entries = {}, .damaged = 0};
-  const std::vector<Slot> slots = read_slots(path);
+LeftJournal read_journal(const std::filesystem::path& path, int file) {
+  LeftJournal journal{.path = path, .entries = {}, .damaged = 0, .trouble = {}};
+  const auto read = read_slots(file);
+  if (!read) {
+    journal.trouble = read.error();
+    return journal;
+  }
+  const std::vector<Slot>& slots = *read;
   struct Found {
     std::size_t index;
     std::uint32_t generation;
@@ -76,11 +89,6 @@ LeftJournal read_journal(const std::filesystem::path& path) {
   return journal;
 }
 
-bool is_held(const std::filesystem::path& path) {
-  const net::Fd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  return file && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
-}
-
 }  // namespace
 
 std::vector<LeftJournal> read_left_journals(const std::filesystem::path& outbox) {
@@ -89,8 +97,14 @@ std::vector<LeftJournal> read_left_journals(const std::filesystem::path& outbox)
   std::error_code error;
   for (std::filesystem::directory_iterator file(outbox.parent_path(), error), end; !error && file != end;
        file.increment(error)) {
-    if (file->path().filename().string().starts_with(prefix) && !is_held(file->path()))
-      journals.push_back(read_journal(file->path()));
+    if (!file->path().filename().string().starts_with(prefix)) continue;
+    const net::Fd left(::open(file->path().c_str(), O_RDWR | O_CLOEXEC));
+    if (!left) {
+      journals.push_back(
+          {.path = file->path(), .entries = {}, .damaged = 0, .trouble = std::strerror(errno)});
+    } else if (::flock(left.get(), LOCK_EX | LOCK_NB) == 0) {
+      journals.push_back(read_journal(file->path(), left.get()));
+    }
   }
   std::ranges::sort(journals, {}, &LeftJournal::path);
   return journals;

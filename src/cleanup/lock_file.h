@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include <hangup/base/clock.h>
 #include <hangup/net/fd.h>
 
 namespace hangup::cleanup {
@@ -19,9 +20,15 @@ class LockFile {
   // The file names its holder, and stays when the lock goes.
   static std::expected<LockFile, Refusal> acquire(const std::filesystem::path& path);
 
+  // When an earlier holder last said that it lives; for a new file, about now.
+  WallTime last_sign() const { return last_sign_; }
+  // Says that this one does: by the time of the file's last change.
+  void give_sign(WallTime now) const;
+
  private:
-  explicit LockFile(net::Fd file) : file_(std::move(file)) {}
+  LockFile(net::Fd file, WallTime last_sign) : file_(std::move(file)), last_sign_(last_sign) {}
   net::Fd file_;
+  WallTime last_sign_;
 };
 
 }  // namespace hangup::cleanup

@@ -52,7 +52,7 @@ std::string_view missing(const config::Route* route) {
 
 }  // namespace
 
-std::optional<Recovered> recover(const Leftover& leftover, const config::Config& config, WallTime now,
+std::optional<Recovered> recover(const Leftover& leftover, const config::Config& config, WallTime died,
                                  spdlog::logger& log) {
   const auto snapshot = decode_snapshot(leftover.snapshot);
   if (!snapshot) return std::nullopt;
@@ -67,9 +67,9 @@ std::optional<Recovered> recover(const Leftover& leftover, const config::Config&
   }
   const auto& servers = route->upstream->servers;
   const auto server = std::ranges::find(servers, recovered.exchange.upstream, &config::Server::url);
-  const SnapshotVariables variables(*snapshot, leftover.phase, now);
+  const SnapshotVariables variables(*snapshot, leftover.phase, died);
   Owed owed =
-      render_all(*route, server == servers.end() ? nullptr : &*server, variables, snapshot->request_id, now);
+      render_all(*route, server == servers.end() ? nullptr : &*server, variables, snapshot->request_id, died);
   for (const Delivery& delivery : owed.deliveries) recovered.exchange.cleanup_ids.push_back(delivery.id);
   recovered.exchange.cleanup_skipped = std::move(owed.skipped);
   recovered.deliveries = std::move(owed.deliveries);

@@ -69,24 +69,22 @@ Spool::Spool(const std::filesystem::path& path) {
 
 Spool::Found Spool::read() {
   Found found;
-  for (File& file : files_) {
-    if (!open(file)) continue;
-    std::ifstream stream(file.path, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-    file.size = read_records(bytes, found);
-    // A torn record would hide what is appended after it.
-    if (file.size != bytes.size() && ::ftruncate(file.fd.get(), static_cast<off_t>(file.size)) != 0) {
-      fail(file, "can't shorten", errno);
-    }
-  }
+  for (File& file : files_) open(file, found);
   return found;
 }
 
-void Spool::try_again() {
+Spool::Found Spool::try_again() {
   trouble_.clear();
-  for (File& file : files_) {
-    if (!file.fd) open(file);
+  Found found = read();
+  const File& file = files_[active_];
+  if (!trouble_.empty()) return found;
+  if (file.size >= most_bytes) {
+    fail(file, "is full:", EFBIG);
+  } else if (const auto end = static_cast<off_t>(file.size);
+             ::pwrite(file.fd.get(), "", 1, end) != 1 || ::ftruncate(file.fd.get(), end) != 0) {
+    fail(file, "can't write", errno);
   }
+  return found;
 }
 
 bool Spool::append(const std::vector<Delivery>& deliveries) {
@@ -106,13 +104,34 @@ bool Spool::append(const std::vector<Delivery>& deliveries) {
   return write(files_[active_]);
 }
 
-bool Spool::open(File& file) {
-  file.fd = net::Fd(::open(file.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  return file.fd ? true : fail(file, "can't open", errno);
+bool Spool::open(File& file, Found& found) {
+  if (file.fd) return true;
+  net::Fd fd(::open(file.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) return fail(file, "can't open", errno);
+  if (!read(file, fd.get(), found)) return false;
+  file.fd = std::move(fd);
+  return true;
+}
+
+bool Spool::read(File& file, int fd, Found& found) {
+  std::string bytes;
+  std::array<char, 64 * 1024> part;
+  ssize_t size = 0;
+  while ((size = ::pread(fd, part.data(), part.size(), static_cast<off_t>(bytes.size()))) > 0)
+    bytes.append(part.data(), static_cast<std::size_t>(size));
+  if (size < 0) return fail(file, "can't read", errno);
+  Found here;
+  file.size = read_records(bytes, here);
+  // A torn record would hide what is appended after it.
+  if (file.size != bytes.size() && ::ftruncate(fd, static_cast<off_t>(file.size)) != 0)
+    return fail(file, "can't shorten", errno);
+  std::ranges::move(here.exchanges, std::back_inserter(found.exchanges));
+  found.torn += here.torn;
+  return true;
 }
 
 bool Spool::write(File& file) {
-  if (!file.fd && !open(file)) return false;
+  if (!file.fd) return fail(file, "has not been read yet:", EAGAIN);
   if (file.size + record_.size() > most_bytes) return fail(file, "is full:", EFBIG);
   const ssize_t written =
       ::pwrite(file.fd.get(), record_.data(), record_.size(), static_cast<off_t>(file.size));

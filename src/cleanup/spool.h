@@ -29,8 +29,8 @@ class Spool {
     std::vector<std::vector<Delivery>> exchanges;
     std::size_t torn = 0;  // bytes at the ends of the files that make no whole record
   };
-  // What an earlier process left; it stays in the files until it is committed. Before the
-  // first append().
+  // What an earlier process left; it stays in the files until it is committed. Before the first append(). A
+  // file that can't be read now is trouble; nothing is appended to it before try_again() has read it.
   Found read();
 
   // One write of all the deliveries of an exchange: a crash leaves all of them or none. False when they are
@@ -41,19 +41,19 @@ class Spool {
   void commit_done();
   // All that was appended is.
   void clear();
-  // After trouble: opens what could not be opened. A file that is open is taken to work until the next
-  // append() says otherwise.
-  void try_again();
+  // After trouble: reads what could not be read, and finds out whether there is room for more.
+  Found try_again();
   // "" when the last append() succeeded.
   const std::string& trouble() const { return trouble_; }
 
  private:
   struct File {
     std::filesystem::path path;
-    net::Fd fd;
+    net::Fd fd;  // once it was read
     std::uint64_t size = 0;
   };
-  bool open(File& file);
+  bool open(File& file, Found& found);
+  bool read(File& file, int fd, Found& found);
   bool write(File& file);
   bool fail(const File& file, const char* what, int error);
 

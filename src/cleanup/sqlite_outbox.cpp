@@ -9,11 +9,13 @@
 #include "cleanup/recovery.h"
 #include "cleanup/spool.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <spdlog/logger.h>
 
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -28,6 +30,12 @@ namespace {
 // How long what became of deliveries may wait for more of it, to be written together.
 constexpr auto gather = std::chrono::milliseconds(5);
 constexpr auto last_patience = std::chrono::seconds(3);
+constexpr auto try_again_after = std::chrono::seconds(1);
+// How long the disk may take before that is trouble.
+constexpr auto stall = std::chrono::seconds(5);
+// How long a journal's trouble counts: only exchanges find out whether it is over, and there may be none for
+// a process that says it is not ready.
+constexpr auto fade = std::chrono::seconds(5);
 
 Random make_random() {
   return [engine = std::mt19937_64(std::random_device{}())](std::uint64_t max) mutable {
@@ -70,6 +78,7 @@ class SqliteOutbox::Impl {
     DurableStore::Input input;
     std::size_t deliveries = 0;
     std::size_t bytes = 0;
+    bool rescued = false;  // input.rescued is all of it
     bool empty() const { return input.exchanges.empty() && input.updates.empty() && input.rescued.empty(); }
   };
 
@@ -80,8 +89,10 @@ class SqliteOutbox::Impl {
   bool wait_for_work(Queue& work);
   void take_turn(DurableStore::Input input);
   void carry_out(DurableStore::Output output);
+  void post(DurableStore::Output output);
   void rescue();
   void note_spool(const std::string& trouble);
+  void try_spool();
 
   const Options options_;
   std::shared_ptr<spdlog::logger> log_;
@@ -89,6 +100,7 @@ class SqliteOutbox::Impl {
 
   // The store's thread, once it runs.
   DurableStore store_;
+  bool rescuing_ = false;                             // what the lost file had is not back yet
   std::vector<std::filesystem::path> read_journals_;  // to be removed once what they held is committed
 
   mutable std::mutex mutex_;
@@ -97,6 +109,13 @@ class SqliteOutbox::Impl {
   Spool spool_;
   std::string spool_trouble_;
   std::string store_trouble_;
+  struct JournalTrouble {
+    std::string what;
+    MonoTime found;
+  };
+  std::map<unsigned, JournalTrouble> journal_troubles_;
+  std::optional<MonoTime> turn_began_;  // of the store's thread
+  MonoTime try_spool_at_{};
   std::optional<MonoTime> gathering_until_;
   bool stopping_ = false;
 
@@ -104,6 +123,8 @@ class SqliteOutbox::Impl {
   Recorder recorder_;
   HttpSender sender_;
   Dispatcher dispatcher_;  // the sender's calls end with the loop, so that it may go first
+
+  unsigned journals_ = 0;
 
   std::thread loop_thread_;
   std::thread store_thread_;
@@ -120,13 +141,14 @@ Result<std::vector<CrashedExchange>> SqliteOutbox::Impl::open(const config::Conf
         "outbox: {} bytes at the end of its spool are no whole record, as after a crash while it was written",
         spooled.torn);
   }
+  note_spool(spool_.trouble());
   DurableStore::Input input;
   input.exchanges = std::move(spooled.exchanges);
   auto crashed = recover_crashed(config, input);
-  std::uint64_t added = found.found;
+  std::uint64_t added = 0;
   for (const auto& exchange : input.exchanges) added += exchange.size();
   ledger_.restored(added);
-  if (added > 0)
+  if (added += found.found; added > 0)
     log_->info("outbox: {} cleanups are pending from before path={}", added, options_.path.string());
   carry_out(std::move(found));
   take_turn(std::move(input));
@@ -141,11 +163,16 @@ std::vector<CrashedExchange> SqliteOutbox::Impl::recover_crashed(const config::C
   for (const auto& exchange : input.exchanges) spooled.insert(exchange.front().request_id);
   std::vector<CrashedExchange> crashed;
   for (LeftJournal& journal : read_left_journals(options_.path)) {
+    if (!journal.trouble.empty()) {
+      log_->error("in-flight journal: can't read {}: {}: it is left for a later start", journal.path.string(),
+                  journal.trouble);
+      continue;
+    }
     if (journal.damaged > 0)
       log_->warn("in-flight journal: {} records of {} are not whole", journal.damaged, journal.path.string());
     for (const Leftover& leftover : journal.entries) {
       if (leftover.finishing) continue;
-      auto recovered = recover(leftover, config, loop_.wall(), *log_);
+      auto recovered = recover(leftover, config, store_.last_sign(), *log_);
       if (!recovered) continue;
       const std::string& id = recovered->exchange.request_id;
       if (spooled.contains(id) || store_.knows_exchange(id)) continue;  // it had ended before
@@ -213,6 +240,17 @@ void SqliteOutbox::Impl::add(std::vector<Delivery> deliveries) {
     ledger_.dead(delivery, std::nullopt, "the outbox's disk does not keep up, and its queue is full");
 }
 
+// Under the mutex. To leave it to the next cleanup would keep hangup from being ready for one.
+void SqliteOutbox::Impl::try_spool() {
+  try_spool_at_ = loop_.now() + try_again_after;
+  Spool::Found found = spool_.try_again();
+  note_spool(spool_.trouble());
+  for (auto& exchange : found.exchanges) {
+    ledger_.restored(exchange.size());
+    queue_.input.exchanges.push_back(std::move(exchange));
+  }
+}
+
 // Under the mutex.
 void SqliteOutbox::Impl::note_spool(const std::string& trouble) {
   if (trouble.empty() != spool_trouble_.empty()) {
@@ -237,12 +275,28 @@ void SqliteOutbox::Impl::queue(DurableStore::Update update) {
 
 std::string SqliteOutbox::Impl::trouble() const {
   const std::scoped_lock lock(mutex_);
-  return store_trouble_.empty() ? spool_trouble_ : store_trouble_;
+  if (!store_trouble_.empty()) return store_trouble_;
+  if (turn_began_ && loop_.now() - *turn_began_ > stall)
+    return fmt::format("{}: the disk has not answered for some seconds", options_.path.string());
+  if (!spool_trouble_.empty()) return spool_trouble_;
+  for (const auto& [journal, trouble] : journal_troubles_) {
+    if (loop_.now() - trouble.found < fade) return trouble.what;
+  }
+  return {};
 }
 
 std::unique_ptr<InFlightJournal> SqliteOutbox::Impl::make_journal() {
   if (!options_.in_flight_journal) return nullptr;
-  return std::make_unique<MappedJournal>(journal_base(options_.path), MappedJournal::Limits{}, loop_, log_);
+  const auto tell = [this, number = journals_++](std::string_view trouble) {
+    const std::scoped_lock lock(mutex_);
+    if (trouble.empty()) {
+      journal_troubles_.erase(number);
+    } else {
+      journal_troubles_[number] = {fmt::format("in-flight journal: {}", trouble), loop_.now()};
+    }
+  };
+  return std::make_unique<MappedJournal>(journal_base(options_.path), MappedJournal::Limits{}, loop_, log_,
+                                         tell);
 }
 
 // ---- The store's thread
@@ -251,6 +305,7 @@ void SqliteOutbox::Impl::run_store() {
   for (;;) {
     Queue work;
     const bool last = wait_for_work(work);
+    if (work.rescued) rescuing_ = false;
     take_turn(std::move(work.input));
     if (last) return finish();
   }
@@ -270,7 +325,7 @@ void SqliteOutbox::Impl::finish() {
 bool SqliteOutbox::Impl::wait_for_work(Queue& work) {
   std::unique_lock lock(mutex_);
   const auto due = [this] {
-    return stopping_ || !queue_.input.exchanges.empty() || !queue_.input.rescued.empty() ||
+    return stopping_ || !queue_.input.exchanges.empty() || queue_.rescued ||
            (gathering_until_ && *gathering_until_ <= std::chrono::steady_clock::now());
   };
   while (!due()) {
@@ -286,18 +341,19 @@ bool SqliteOutbox::Impl::wait_for_work(Queue& work) {
 }
 
 void SqliteOutbox::Impl::take_turn(DurableStore::Input input) {
-  DurableStore::Output output = store_.turn(std::move(input));
-  const bool saved = store_.all_saved();
   {
     const std::scoped_lock lock(mutex_);
-    if (saved) spool_.commit_done();
+    turn_began_ = loop_.now();
+  }
+  DurableStore::Output output = store_.turn(std::move(input));
+  const bool saved = store_.all_saved() && !rescuing_;
+  // Only this thread touches the file that is not appended to, and nobody is to wait for the disk.
+  if (saved) spool_.commit_done();
+  {
+    const std::scoped_lock lock(mutex_);
+    turn_began_.reset();
     store_trouble_ = store_.trouble();
-    // Where SQLite can write, the spool likely can too: to wait for the next cleanup to find out would keep
-    // hangup from being ready for it.
-    if (store_trouble_.empty() && !spool_trouble_.empty()) {
-      spool_.try_again();
-      note_spool(spool_.trouble());
-    }
+    if (!spool_trouble_.empty() && loop_.now() >= try_spool_at_) try_spool();
   }
   if (saved) {
     std::error_code ignored;
@@ -312,9 +368,15 @@ void SqliteOutbox::Impl::carry_out(DurableStore::Output output) {
     ledger_.dead(delivery, std::nullopt, "the outbox can't be written, and there is no more room in memory");
   for (const Delivery& delivery : output.unreadable)
     ledger_.dead(delivery, std::nullopt, "what the outbox holds of it is damaged");
+  ledger_.restored(output.found);
   ledger_.gone(output.gone);
-  if (output.rescue) loop_.post([this] { rescue(); });
-  if (output.send.empty() && output.forget.empty() && output.retry_now.empty()) return;
+  const bool rescue_too = output.rescue;
+  if (rescue_too) rescuing_ = true;
+  if (!output.send.empty() || !output.forget.empty() || !output.retry_now.empty()) post(std::move(output));
+  if (rescue_too) loop_.post([this] { rescue(); });  // with what has just been sent
+}
+
+void SqliteOutbox::Impl::post(DurableStore::Output output) {
   loop_.post([this, output = std::move(output)]() mutable {
     for (auto& each : output.send) dispatcher_.add(std::move(each.delivery), each.attempts, each.wait);
     for (const std::string& id : output.forget) {
@@ -330,6 +392,7 @@ void SqliteOutbox::Impl::rescue() {
   {
     const std::scoped_lock lock(mutex_);
     for (const Delivery* delivery : dispatcher_.pending()) queue_.input.rescued.push_back(*delivery);
+    queue_.rescued = true;
   }
   work_.notify_one();
 }

@@ -41,7 +41,9 @@ Result<Authority> parse_authority(std::string_view text) {
     authority.host = host.substr(1, close - 1);
     if (!SocketAddress::parse(numeric(authority))) return malformed(text);
   } else {
-    if (host.empty() || !std::ranges::all_of(host, is_host_char)) return malformed(text);
+    constexpr std::size_t longest_name = 253;  // RFC 1035 section 2.3.4
+    if (host.empty() || host.size() > longest_name || !std::ranges::all_of(host, is_host_char))
+      return malformed(text);
     authority.host = host;
   }
   if (colon != std::string_view::npos) {

@@ -142,6 +142,14 @@ constexpr bool breaks_a_url(char c) {
   return byte <= 0x20 || byte >= 0x7f || c == '#';
 }
 
+// Where a path's next segment may begin for a receiver that decodes before it looks: behind "/", "\\", and
+// either of them encoded.
+std::size_t separator_size(std::string_view text) {
+  if (text.starts_with('/') || text.starts_with('\\')) return 1;
+  const std::string_view escape = text.substr(0, 3);
+  return equals_ignoring_case(escape, "%2f") || equals_ignoring_case(escape, "%5c") ? 3 : 0;
+}
+
 // Whether the path of a URL, absolute or from its path on, has a segment that is "." or "..", also as %2e.
 bool has_dot_segment(std::string_view url) {
   const std::size_t scheme = url.starts_with('/') ? std::string_view::npos : url.find("://");
@@ -149,9 +157,11 @@ bool has_dot_segment(std::string_view url) {
   if (start == std::string_view::npos) return false;
   std::string_view path = url.substr(start, url.find_first_of("?#", start) - start);
   while (!path.empty()) {
-    path.remove_prefix(1);
-    std::string_view segment = path.substr(0, path.find('/'));
-    path.remove_prefix(segment.size());
+    path.remove_prefix(separator_size(path));
+    std::size_t end = 0;
+    while (end < path.size() && separator_size(path.substr(end)) == 0) ++end;
+    std::string_view segment = path.substr(0, end);
+    path.remove_prefix(end);
     std::size_t dots = 0;
     while (!segment.empty()) {
       const std::size_t length = segment.front() == '.' ? 1 : 3;

@@ -156,7 +156,8 @@ std::unique_ptr<TlsConnection> TlsPeer::connect() {
   SSL* ssl = SSL_new(client_->context_);
   if (ssl == nullptr) std::abort();  // out of memory
   if (is_address(name_)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name_.c_str());
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name_.c_str()) != 1)
+      std::abort();  // out of memory
   } else {
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (SSL_set1_host(ssl, name_.c_str()) != 1 || SSL_set_tlsext_host_name(ssl, name_.c_str()) != 1) {

@@ -10,9 +10,6 @@
 namespace hangup::test {
 namespace {
 
-// Stands behind each request in the same write, and is answered only if the end of that one was found.
-constexpr std::string_view marker = "GET /marker HTTP/1.1\r\nHost: marker\r\nConnection: close\r\n\r\n";
-
 struct Expected {
   int status = 0;  // 0: the connection closes without an answer
   bool keep = false;

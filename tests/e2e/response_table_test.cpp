@@ -10,7 +10,6 @@
 namespace hangup::test {
 namespace {
 
-constexpr std::string_view marker = "GET /marker HTTP/1.1\r\nHost: marker\r\nConnection: close\r\n\r\n";
 constexpr std::string_view marker_answer =
     "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 6\r\nConnection: close\r\n\r\nmarker";
 

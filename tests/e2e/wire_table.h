@@ -29,6 +29,11 @@ struct WireCase {
   std::string where() const { return "line " + std::to_string(line) + " [" + name + "]"; }
 };
 
+// A request that stands behind another in the same write, and is answered only if the end of that one was
+// found.
+inline constexpr std::string_view marker =
+    "GET /marker HTTP/1.1\r\nHost: marker\r\nConnection: close\r\n\r\n";
+
 // Reads a file of tests/e2e/data; throws where it is not such a table.
 std::vector<WireCase> read_wire_table(const std::string& file);
 

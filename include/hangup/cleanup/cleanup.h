@@ -43,6 +43,8 @@ struct Delivery {
   // The cleanup has a signing key. Keys and TLS options are no part of this: they are looked up by the name
   // of the cleanup for each attempt, so that no secret is stored and a rotation counts at once.
   bool is_signed = false;
+  // No byte of an attempt is sent after this: set by the dispatcher, for the life of the process.
+  std::optional<MonoTime> not_after = {};
 };
 
 // Fills in the templates. The error says why this cleanup can't be called for this exchange: it is then

@@ -19,6 +19,12 @@ namespace {
 
 using testing::ElementsAre, testing::HasSubstr, testing::IsEmpty;
 
+Spool opened(const std::filesystem::path& path) {
+  Spool spool(path);
+  spool.read();
+  return spool;
+}
+
 class SpoolTest : public testing::Test {
  protected:
   std::vector<std::string> left() const {
@@ -36,7 +42,7 @@ class SpoolTest : public testing::Test {
 TEST_F(SpoolTest, WhatAKilledProcessAddedIsFound) {
   const pid_t child = ::fork();
   if (child == 0) {
-    Spool spool(path);
+    Spool spool = opened(path);
     for (const char* id : {"one", "two", "three"}) spool.append(make_exchange(id, 2));
     ::kill(::getpid(), SIGKILL);
   }
@@ -47,7 +53,7 @@ TEST_F(SpoolTest, WhatAKilledProcessAddedIsFound) {
 }
 
 TEST_F(SpoolTest, WhatIsCommittedIsNotFoundAgain) {
-  Spool spool(path);
+  Spool spool = opened(path);
   spool.append(make_exchange("one"));
   spool.flip();  // one is taken
   spool.append(make_exchange("two"));
@@ -59,7 +65,7 @@ TEST_F(SpoolTest, WhatIsCommittedIsNotFoundAgain) {
 }
 
 TEST_F(SpoolTest, WhatIsNotCommittedStaysOverManyTurns) {
-  Spool spool(path);
+  Spool spool = opened(path);
   spool.append(make_exchange("one"));
   spool.flip();
   spool.append(make_exchange("two"));
@@ -71,10 +77,10 @@ TEST_F(SpoolTest, WhatIsNotCommittedStaysOverManyTurns) {
 }
 
 TEST_F(SpoolTest, ATornRecordIsIgnoredWhereverItEnds) {
-  Spool(path).append(make_exchange("whole"));
+  opened(path).append(make_exchange("whole"));
   const std::filesystem::path file = dir / "outbox.db.spool-0";
   const std::string whole = test::read_file(file);
-  Spool second(dir / "other.db");
+  Spool second = opened(dir / "other.db");
   second.append(make_exchange("torn"));
   const std::string torn = test::read_file(dir / "other.db.spool-0");
   for (std::size_t size = 0; size < torn.size(); ++size) {
@@ -89,7 +95,7 @@ TEST_F(SpoolTest, ATornRecordIsIgnoredWhereverItEnds) {
 }
 
 TEST_F(SpoolTest, ADamagedRecordIsIgnored) {
-  Spool(path).append(make_exchange("one"));
+  opened(path).append(make_exchange("one"));
   const std::filesystem::path file = dir / "outbox.db.spool-0";
   const std::string good = test::read_file(file);
   for (std::size_t at = 0; at < good.size(); ++at) {
@@ -101,7 +107,7 @@ TEST_F(SpoolTest, ADamagedRecordIsIgnored) {
 }
 
 TEST_F(SpoolTest, AFullDiskIsTroubleUntilThereIsRoom) {
-  Spool spool(path);
+  Spool spool = opened(path);
   const auto unlimited = [] {
     rlimit limit{};
     ::getrlimit(RLIMIT_FSIZE, &limit);
@@ -120,6 +126,26 @@ TEST_F(SpoolTest, AFullDiskIsTroubleUntilThereIsRoom) {
   EXPECT_TRUE(spool.append(make_exchange("three")));
   EXPECT_EQ(spool.trouble(), "");
   EXPECT_THAT(left(), ElementsAre("one-0", "three-0"));
+}
+
+// What an earlier process left in a file that can't be opened yet must not be written over later.
+TEST_F(SpoolTest, AFileThatWasNotReadIsNotWrittenTo) {
+  opened(path).append(make_exchange("left"));
+  const std::filesystem::path file = dir / "outbox.db.spool-0";
+  std::filesystem::rename(file, dir / "aside");
+  std::filesystem::create_directory(file);  // nobody can open this for writing, not even root
+  Spool spool(path);
+  EXPECT_THAT(spool.read().exchanges, IsEmpty());
+  EXPECT_THAT(spool.trouble(), HasSubstr("can't open " + file.string()));
+  EXPECT_FALSE(spool.append(make_exchange("next")));
+  std::filesystem::remove(file);
+  std::filesystem::rename(dir / "aside", file);
+  const Spool::Found found = spool.try_again();
+  ASSERT_EQ(found.exchanges.size(), 1U);
+  EXPECT_EQ(found.exchanges[0][0].id, "left-0");
+  EXPECT_EQ(spool.trouble(), "");
+  EXPECT_TRUE(spool.append(make_exchange("next")));
+  EXPECT_THAT(left(), ElementsAre("left-0", "next-0"));
 }
 
 }  // namespace
