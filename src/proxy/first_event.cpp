@@ -7,7 +7,7 @@ namespace hangup::proxy {
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-constexpr std::string_view field = "data";
+constexpr std::string_view data_field = "data";
 
 constexpr bool ends_line(char c) {
   return c == '\n' || c == '\r';
@@ -32,9 +32,9 @@ std::size_t FirstEvent::take(std::string_view stream, std::string_view& data) {
     case State::line:
       if (ends_line(c)) {
         data = end_line(c);
-      } else if (matched_ < field.size() && c == field[matched_]) {
+      } else if (matched_ < data_field.size() && c == data_field[matched_]) {
         ++matched_;
-      } else if (matched_ == field.size() && c == ':') {
+      } else if (matched_ == data_field.size() && c == ':') {
         data = start_data();
         state_ = State::blank;
       } else {
@@ -64,7 +64,7 @@ std::string_view FirstEvent::end_line(char c) {
     state_ = any_data_ ? State::ended : State::line;
     return data;
   }
-  if (state_ == State::line && matched_ == field.size()) data = start_data();
+  if (state_ == State::line && matched_ == data_field.size()) data = start_data();
   state_ = State::line;
   matched_ = 0;
   return data;
