@@ -56,7 +56,7 @@ stage_tsan() {
   if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
   cmake --preset tsan -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
   "${fixed[@]}" cmake --build --preset tsan -j "$jobs" | tail -n 50
-  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed[@]}" ctest --preset tsan -j "$test_jobs"
+  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0 "${fixed[@]}" ctest --preset tsan -j "$test_jobs"
 }
 
 # Each fuzzer for FUZZ_SECONDS. What it finds is kept in build/fuzz/findings; `build/fuzz/tests/fuzz/fuzz_NAME FILE` shows it again.
