@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <set>
+
 namespace hangup::test {
 namespace {
 
@@ -343,6 +346,42 @@ TEST_F(UpstreamFailure, BytesAfterAResponseAreNeverTakenForTheNext) {
   EXPECT_EQ(client.exchange(get("/first")).body, "one");
   EXPECT_EQ(client.exchange(get("/second")).body, "two");
   drain();
+}
+
+class QueuedForGoneServer : public EndToEnd {};
+
+// The server whose connection comes free can't be connected to any more, and the other one is full: the
+// request waits on, and gets the other one.
+TEST_F(QueuedForGoneServer, WaitsForAnotherServer) {
+  const TempDir dir;
+  const std::string path = (dir / "gone.sock").string();
+  MockUpstream gone({.address = "unix:" + path});
+  gone.otherwise(Script().gate("go").send(response(200, "first", {{"Connection", "close"}})).close());
+  upstream.on("/hold", Script().gate("go").send(response(200, "second")));
+  upstream.on("/third", respond(200, "third"));
+  Yaml yaml;
+  yaml.servers = "\"unix:" + path + "\", \"" + upstream.url() + '"';
+  yaml.upstream = "connections: {max: 1, keepalive: 1}";
+  yaml.workers = 1;
+  start(yaml);
+
+  std::array<Client, 2> holding = {connect(), connect()};
+  for (Client& client : holding) client.send(get("/hold"));
+  gone.wait_for_request("/hold");
+  upstream.wait_for_request("/hold");
+  Client third = connect();
+  third.send(get("/third"));
+  // The one worker has seen that when it has answered this, which came later.
+  EXPECT_EQ(connect().exchange("BAD\r\n\r\n").status, 400);
+
+  std::filesystem::remove(path);
+  gone.open("go");
+  eventually("the freed slot to be tried", [&] { return gone.open_connections() == 0; });
+  upstream.open("go");
+  std::set<std::string> bodies;
+  for (Client& client : holding) bodies.insert(client.read_response().body);
+  EXPECT_EQ(bodies, (std::set<std::string>{"first", "second"}));
+  EXPECT_EQ(third.read_response().body, "third");
 }
 
 }  // namespace
