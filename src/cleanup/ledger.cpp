@@ -11,17 +11,13 @@
 #include <string>
 #include <utility>
 
+#include <hangup/base/utc.h>
+
 namespace hangup::cleanup {
 namespace {
 
 using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::milliseconds;
 using Json = nlohmann::ordered_json;
-
-std::string rfc3339(WallTime time) {
-  const auto ms = std::chrono::floor<milliseconds>(time);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(ms)),
-                     ms.time_since_epoch().count() % 1000);
-}
 
 Json string_or_null(std::string_view text) {
   return text.empty() ? Json() : Json(text);
@@ -31,7 +27,7 @@ void write_line(spdlog::logger* access, const Delivery& delivery, const AttemptR
                 const char* result, std::optional<Duration> retry_in, std::string_view error) {
   if (access == nullptr) return;
   Json line;
-  line["time"] = rfc3339(attempt.start);
+  line["time"] = utc_milliseconds(attempt.start);
   line["type"] = "cleanup";
   line["webhook_id"] = delivery.id;
   line["request_id"] = delivery.request_id;

@@ -2,12 +2,12 @@
 
 #include "cleanup/bytes.h"
 
-#include <fmt/chrono.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
+
+#include <hangup/base/utc.h>
 
 namespace hangup::cleanup {
 namespace {
@@ -111,7 +111,7 @@ std::optional<std::string_view> SnapshotVariables::value(const VariableRef& ref,
     case Variable::phase:
       return to_string(phase_);
     case Variable::time:
-      scratch = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now_)));
+      scratch = utc_seconds(now_);
       return scratch;
     default:
       return snapshot_.value(config::variable_name(ref));

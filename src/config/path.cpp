@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <hangup/base/hex.h>
 #include <hangup/base/text.h>
 #include <hangup/config/path.h>
 
@@ -11,18 +12,11 @@ namespace {
 
 constexpr char hex_upper[] = "0123456789ABCDEF";
 
-constexpr int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // The byte that the percent-encoding at the front of `text` stands for, or -1.
 constexpr int encoded_byte(std::string_view text) {
   if (text.size() < 3 || text[0] != '%') return -1;
-  const int high = hex_value(text[1]);
-  const int low = hex_value(text[2]);
+  const int high = hex_digit_value(text[1]);
+  const int low = hex_digit_value(text[2]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <hangup/base/hex.h>
 #include <hangup/http/json_scanner.h>
 
 namespace hangup::http {
@@ -11,13 +12,6 @@ constexpr bool is_white_space(char c) {
 
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-constexpr int hex_digit_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 constexpr bool is_plain(char c) {

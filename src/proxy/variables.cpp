@@ -3,8 +3,7 @@
 #include "proxy/json_capture.h"
 #include "proxy/query.h"
 
-#include <spdlog/fmt/chrono.h>
-#include <spdlog/fmt/fmt.h>
+#include <hangup/base/utc.h>
 
 namespace hangup::proxy {
 namespace {
@@ -62,8 +61,7 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
     case Variable::phase:
       return if_any(phase);
     case Variable::time:
-      scratch = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                            fmt::gmtime(std::chrono::system_clock::to_time_t(clock->wall())));
+      scratch = utc_seconds(clock->wall());
       return scratch;
   }
   return std::nullopt;

@@ -1,6 +1,7 @@
 // What a request would meet, worked out with the router and the templates that would do it.
 #include "app/commands/foreseen.h"
 #include "app/commands/load.h"
+#include "app/commands/secret_header.h"
 
 #include <fmt/format.h>
 
@@ -123,15 +124,6 @@ std::string shown_value(const config::Template& text, const Foreseen& source, co
   const auto rendered = text.as_written().render(source, place);
   return rendered ? Foreseen::show(*rendered)
                   : fmt::format("left out for this request: {}", rendered.error());
-}
-
-// A name under which values are often secret.
-bool names_a_secret(std::string_view header) {
-  std::string lower(header);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-  constexpr std::array<std::string_view, 6> words = {"auth", "cookie", "key", "passw", "secret", "token"};
-  return std::ranges::any_of(words, [&](std::string_view word) { return lower.contains(word); });
 }
 
 bool has_literal(const config::Template& text) {

@@ -1,7 +1,7 @@
 // hangup outbox: deliveries as tables for people, or as JSON for programs.
 #include "app/commands/load.h"
+#include "app/commands/secret_header.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <hangup/app/commands.h>
-#include <hangup/base/text.h>
+#include <hangup/base/utc.h>
 #include <hangup/cleanup/outbox_file.h>
 
 namespace hangup::app::commands {
@@ -26,15 +26,8 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string time_text(WallTime time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(time - seconds).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), millis);
-}
-
 Json time_or_null(std::optional<WallTime> time) {
-  return time ? Json(time_text(*time)) : Json(nullptr);
+  return time ? Json(utc_milliseconds(*time)) : Json(nullptr);
 }
 
 // "3s", "5m", "2h", "4d": as much as a table has room for.
@@ -62,7 +55,7 @@ Json to_json(const OutboxFile::Entry& entry) {
           {"turn", entry.turn},
           {"state", to_string(entry.state)},
           {"attempts", entry.attempts},
-          {"created", time_text(entry.created)},
+          {"created", utc_milliseconds(entry.created)},
           {"next_attempt", time_or_null(entry.next_attempt)},
           {"expires", time_or_null(entry.expires)},
           {"ended", time_or_null(entry.ended)},
@@ -83,21 +76,11 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
   }
 }
 
-bool is_secret(std::string_view header) {
-  static constexpr std::array<std::string_view, 3> names = {"authorization", "cookie", "proxy-authorization"};
-  static constexpr std::array<std::string_view, 4> parts = {"key", "token", "secret", "password"};
-  std::string lower(header);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return std::ranges::find(names, lower) != names.end() ||
-         std::ranges::any_of(parts, [&](std::string_view part) { return lower.contains(part); });
-}
-
 Json shown_to_json(const OutboxFile::Shown& shown) {
   Json json = to_json(shown.entry);
   Json headers = Json::object();
   for (const auto& [name, value] : shown.delivery.headers)
-    headers[name] = is_secret(name) ? "(hidden)" : value;
+    headers[name] = names_a_secret(name) ? "(hidden)" : value;
   json["request"] = {{"method", shown.delivery.method},
                      {"url", shown.delivery.url},
                      {"socket", shown.delivery.socket.empty() ? Json(nullptr) : Json(shown.delivery.socket)},

@@ -1,7 +1,6 @@
 // hangup cleanup test: the receiver's side tried without a client that leaves.
 #include "app/commands/load.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <hangup/app/commands.h>
 #include <hangup/base/request_id.h>
 #include <hangup/base/text.h>
+#include <hangup/base/utc.h>
 #include <hangup/cleanup/cleanup.h>
 
 namespace hangup::app::commands {
@@ -47,8 +47,7 @@ class Sample final : public config::VariableSource {
       case phase:
         return "awaiting_response";
       case time:
-        scratch = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z",
-                              fmt::gmtime(std::chrono::system_clock::to_time_t(SystemClock().wall())));
+        scratch = utc_seconds(SystemClock().wall());
         return scratch;
       default:
         return "test";
