@@ -63,6 +63,12 @@ Result<std::vector<net::Fd>> open_sockets(SocketAddress address, std::size_t cou
   return sockets;
 }
 
+// Something of a file that is read again while hangup runs.
+struct Reloadable {
+  std::string what;  // "certificates of listener public"
+  std::function<Result<void>()> reload;
+};
+
 }  // namespace
 
 class Server::Impl {
@@ -72,6 +78,7 @@ class Server::Impl {
   ~Impl() { remove_unix_sockets(); }
 
   Result<void> start();
+  void reload();
   void drain(const std::function<bool()>& hurry);
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
@@ -89,6 +96,7 @@ class Server::Impl {
   std::unique_ptr<cleanup::Outbox> outbox_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
+  std::vector<Reloadable> reloadables_;
   std::atomic<bool> draining_ = false;
   std::unique_ptr<observe::Admin> admin_;  // asks the outbox
 };
@@ -191,6 +199,17 @@ Result<void> Server::Impl::listen(const config::Listener& listener) {
   return {};
 }
 
+void Server::Impl::reload() {
+  for (const Reloadable& reloadable : reloadables_) {
+    if (auto reloaded = reloadable.reload(); reloaded) {
+      loggers_.log->info("reloaded {}", reloadable.what);
+    } else {
+      loggers_.log->error("cannot reload {}; what was read before stays: {}", reloadable.what,
+                          reloaded.error().message);
+    }
+  }
+}
+
 void Server::Impl::drain(const std::function<bool()>& hurry) {
   loggers_.log->info("draining for up to {}", format_duration(config_->drain));
   draining_.store(true);
@@ -236,6 +255,9 @@ Result<void> Server::start() {
 }
 std::vector<SocketAddress> Server::addresses() const {
   return impl_->addresses();
+}
+void Server::reload() {
+  impl_->reload();
 }
 void Server::drain(const std::function<bool()>& hurry) {
   impl_->drain(hurry);

@@ -21,6 +21,9 @@ class Server {
   Result<void> start();
   // Where it listens, in the order of the configuration, with the real port where the file says port 0.
   std::vector<SocketAddress> addresses() const;
+  // Reads again what can change while it runs: the files that hold certificates, keys and tokens. Exchanges
+  // in flight keep what they had. What is wrong with a file is logged, and what it held before stays.
+  void reload();
   // Stops accepting, closes idle connections, lets exchanges finish for up to shutdown.drain, ends the rest
   // with outcome shutdown, then delivers what cleanups are still owed for up to 5 s. Returns when all of that
   // is done, or soon after `hurry` returned true, which is asked about every 50 ms.

@@ -1,5 +1,5 @@
 // hangup demo: everything in one process, on loopback.
-#include "app/commands/termination.h"
+#include "app/commands/signals.h"
 #include "app/demo/backend.h"
 #include "app/demo/log_reader.h"
 #include "app/demo/receiver.h"
@@ -127,7 +127,7 @@ struct Stage {
 }  // namespace
 
 int demo(bool once, std::ostream& out, std::ostream& err) {
-  const Termination termination;
+  const Signals signals;
   Stage stage;
   if (const auto ready = stage.set_up(); !ready) {
     err << "hangup: " << ready.error().message << '\n';
@@ -137,7 +137,7 @@ int demo(bool once, std::ostream& out, std::ostream& err) {
   out << fmt::format("proxy http://{} -> backend http://{}; cleanups to http://{}{}...\n", proxy.to_string(),
                      stage.backend->address().to_string(), stage.receiver->address().to_string(),
                      Receiver::path);
-  const auto hurry = [&] { return termination.asked(); };
+  const auto hurry = [&] { return signals.end_asked(); };
   Script script(stage.timeline, proxy, out);
   script.play();
   if (once) {
@@ -149,7 +149,9 @@ int demo(bool once, std::ostream& out, std::ostream& err) {
   report(script, out);
   print_invitation(proxy, out);
   stage.timeline.follow([&](const Event& event) { out << live_line(event) << std::flush; });
-  termination.wait();
+  while (signals.wait() != Signals::Request::end) {
+    // Nothing of the demonstration is reloaded.
+  }
   stage.server->drain(hurry);
   return exit_ok;
 }

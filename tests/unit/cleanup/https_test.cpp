@@ -1,7 +1,7 @@
 // Deliveries by TLS, signed, and over UNIX sockets: the real outbox against real sockets.
-#include "certificates.h"
 #include "scripted_receiver.h"
 #include "support/capturing_sink.h"
+#include "support/certificates.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,0 +1,28 @@
+// What the process is asked to do by signals, waited for instead of handled: SIGTERM and SIGINT to end,
+// SIGHUP to reload.
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+
+namespace hangup::app::commands {
+
+// Made before any other thread, so that all threads inherit the blocked signals and none of them is
+// interrupted. Also ignores SIGPIPE and SIGXFSZ: a write to a peer that is gone, or beyond a limit of files,
+// is an error to handle where it happens.
+class Signals {
+ public:
+  enum class Request : std::uint8_t { end, reload };
+
+  Signals();
+  // Returns when the process is asked for something.
+  Request wait() const;
+  // Whether it has been asked to end (again) since the last time wait() or end_asked() said so. Never waits.
+  bool end_asked() const;
+
+ private:
+  sigset_t end_;
+  sigset_t all_;
+};
+
+}  // namespace hangup::app::commands
