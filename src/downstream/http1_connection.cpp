@@ -21,6 +21,12 @@ constexpr int reads_per_turn = 4;
 // connection, and the reset can overtake the answer (RFC 9112 section 9.6).
 constexpr auto linger_time = std::chrono::seconds(2);
 
+// For the verdict on a client that was probed, beside a round trip; and how long it then counts.
+constexpr auto probe_patience = std::chrono::milliseconds(50);
+constexpr auto probe_again = std::chrono::seconds(5);
+// Some parsers take a chunk size of more than 16 digits for too large.
+constexpr int most_leading_zeros = 8;
+
 http::ParseError body_too_long() {
   return {413, "the request body is longer than this server allows"};
 }
@@ -305,6 +311,7 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     if (!data.empty()) {
       http::append_chunk_start(output_.tail(), data.size());
       suffix = http::chunk_end;
+      leading_zeros_ = 0;
     }
     if (last) http::append_last_chunk(suffix, trailers);
   }
@@ -356,11 +363,64 @@ std::uint64_t Http1Connection::body_bytes_sent() const {
   return accepted_ - std::min<std::uint64_t>(accepted_, output_.size());
 }
 
+// ---- A client that has sent FIN: closed, or still reading?
+
+bool Http1Connection::probe() {
+  if (transport_->tls() != nullptr) return false;
+  // Of a UNIX socket the kernel tells by itself, and an event comes when the client closes.
+  if (client_.ip == "unix") return transport_->peer_state() == net::PeerState::half_closed;
+  fin_sign_ = sign_;
+  return write_probe();
+}
+
+// What is being sent anyway is a probe by itself. Otherwise a `100 Continue`, of which there may be any
+// number (RFC 9110 section 15.2), or the first digit of the next chunk's size, which may be any number of
+// zeros (RFC 9112 section 7.1).
+bool Http1Connection::write_probe() {
+  if (output_.empty()) {
+    if (!head_sent_ && version_ == http::Version::http11) {
+      http::append_response_start(output_.tail(), 100, {}, {});
+      output_.tail() += "\r\n";
+    } else if (head_sent_ && format_ == BodyFormat::chunked && !last_sent_ &&
+               leading_zeros_ < most_leading_zeros) {
+      output_.tail() += '0';
+      ++leading_zeros_;
+    } else {
+      return false;
+    }
+    sent_all(output_.write(*transport_));
+  }
+  probe_end_ = transport_->written();
+  probe_deadline_ = owner_.loop().now() + probe_patience + transport_->round_trip();
+  update_timer();
+  return true;
+}
+
+// A closed client would have answered with a reset, which is an event. What is not answered at all is gone.
+void Http1Connection::on_probe_timer() {
+  if (!probe_end_) {
+    probe_deadline_.reset();
+    if (!write_probe()) update_timer();
+    return;
+  }
+  const net::Unacknowledged left = transport_->unacknowledged();
+  const bool waits_for_room = !output_.empty() || (left.unsent > 0 && left.unsent == left.bytes);
+  if (!waits_for_room && transport_->written() - left.bytes < *probe_end_) return client_gone();
+  probe_end_.reset();
+  fin_sign_.reset();
+  probe_deadline_ = sign_ + probe_again;
+  update_timer();
+}
+
 void Http1Connection::end_response() {
   const bool whole = decoder_.done() && !body_failed_;
   if (seat_->announced()) seat_->complete();
   observer_ = nullptr;
   body_deadline_.reset();
+  probe_deadline_.reset();
+  probe_end_.reset();
+  fin_sign_.reset();
+  leading_zeros_ = 0;
   head_sent_ = last_sent_ = fin_told_ = false;
   received_ = accepted_ = 0;
   if (!keep_alive_ || !whole || overflow_ || owner_.draining() || read_end_) {
@@ -396,7 +456,7 @@ void Http1Connection::client_gone() {
   StreamObserver* observer = observer_;
   const bool in_head = state_ == State::head;
   if (in_head) owner_.sink().on_abandoned(client_, started_);
-  if (observer != nullptr) observer->on_gone(sign_);
+  if (observer != nullptr) observer->on_gone(fin_sign_.value_or(sign_));
   close();
 }
 
@@ -431,8 +491,12 @@ void Http1Connection::set_body_deadline() {
 
 void Http1Connection::update_timer() {
   if (state_ != State::exchange) return timer_->set(state_deadline_);
-  if (!body_deadline_ && !write_deadline_) return timer_->cancel();
-  timer_->set(std::min(body_deadline_.value_or(MonoTime::max()), write_deadline_.value_or(MonoTime::max())));
+  MonoTime next = MonoTime::max();
+  for (const auto& deadline : {body_deadline_, write_deadline_, probe_deadline_}) {
+    if (deadline) next = std::min(next, *deadline);
+  }
+  if (next == MonoTime::max()) return timer_->cancel();
+  timer_->set(next);
 }
 
 void Http1Connection::on_timer() {
@@ -451,6 +515,8 @@ void Http1Connection::on_timer() {
         body_deadline_.reset();
         body_failed_ = true;
         observer_->on_request_timeout();
+      } else if (probe_deadline_ && *probe_deadline_ <= sign_) {
+        on_probe_timer();
       } else {
         update_timer();
       }

@@ -49,6 +49,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void pause_request(bool paused) override;
   const http::Fields& trailers() const override { return decoder_.trailers(); }
   bool half_closed() const override { return fin_; }
+  bool probe() override;
   void send_interim(int status, std::span<const http::Field> fields) override;
   void send_head(const ResponseStart& start) override;
   bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override;
@@ -84,6 +85,9 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void client_gone();
   void close();
 
+  bool write_probe();
+  void on_probe_timer();
+
   void set_body_deadline();
   void update_timer();
   void on_timer();
@@ -114,6 +118,10 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   bool keep_alive_ = true;  // what the client wants, and from send_head() on what it was told
   http::Version version_ = http::Version::http11;
   BodyFormat format_ = BodyFormat::none;
+  // A client that has sent FIN: what has to be acknowledged to show that it reads; nullopt between two
+  // probes.
+  std::optional<std::uint64_t> probe_end_;
+  std::uint8_t leading_zeros_ = 0;  // of the next chunk's size, sent as probes
 
   http::RequestHeadParser parser_;
   http::BodyDecoder decoder_;
@@ -126,6 +134,8 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   MonoTime state_deadline_;  // of idle, head, lingering
   std::optional<MonoTime> body_deadline_;
   std::optional<MonoTime> write_deadline_;
+  std::optional<MonoTime> probe_deadline_;  // the verdict is due, or the next probe
+  std::optional<MonoTime> fin_sign_;        // until the first verdict: when the FIN was noticed
 };
 
 }  // namespace hangup::downstream

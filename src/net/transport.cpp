@@ -1,5 +1,9 @@
 #include <event2/event.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -71,7 +75,10 @@ IoResult Transport::write(std::span<const iovec> pieces) {
   message.msg_iovlen = pieces.size();
   for (;;) {
     const ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-    if (count >= 0) return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};
+    if (count >= 0) {
+      written_ += static_cast<std::uint64_t>(count);
+      return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};
+    }
     if (errno != EINTR) return failed(errno);
   }
 }
@@ -81,6 +88,21 @@ PeerState Transport::peer_state() const {
   if (::poll(&query, 1, 0) <= 0) return PeerState::open;
   if ((query.revents & (POLLERR | POLLHUP)) != 0) return PeerState::gone;
   return (query.revents & POLLRDHUP) != 0 ? PeerState::half_closed : PeerState::open;
+}
+
+Unacknowledged Transport::unacknowledged() const {
+  int bytes = 0;
+  int unsent = 0;
+  ::ioctl(socket_.get(), SIOCOUTQ, &bytes);
+  ::ioctl(socket_.get(), SIOCOUTQNSD, &unsent);
+  return {static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(unsent)};
+}
+
+Duration Transport::round_trip() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size);
+  return std::chrono::microseconds(info.tcpi_rtt);
 }
 
 int Transport::take_error() {

@@ -166,7 +166,9 @@ void Exchange::server_done() {
 
 void Exchange::on_half_close(MonoTime sign) {
   if (outcome_) return;  // it may still read our answer
-  if (route_->on_disconnect.half_close == config::OnDisconnect::HalfClose::wait) return;
+  using HalfClose = config::OnDisconnect::HalfClose;
+  const HalfClose policy = route_->on_disconnect.half_close;
+  if (policy == HalfClose::wait || (policy == HalfClose::probe && stream_->probe())) return;
   bytes_out_ = stream_->body_bytes_sent();
   std::exchange(stream_, nullptr)->cut();
   client_left(sign);

@@ -1,84 +1,8 @@
-// What a route decides about a client that has gone: half_close, finish, grace, cleanup_on.
+// What a route decides about a client that has gone: finish, grace, cleanup_on.
 #include "e2e/fixture.h"
 
 namespace hangup::test {
 namespace {
-
-using HalfClose = EndToEnd;
-
-TEST_F(HalfClose, WaitStillDeliversTheResponse) {
-  upstream.on("/work", never_answer());
-  Yaml yaml;
-  yaml.on_disconnect = "half_close: wait, cleanup: stop";
-  start(yaml);
-  Client client = connect();
-  client.send(get("/work"));
-  client.fin();
-  const RequestRecord request = upstream.wait_for_request("/work");
-  upstream.send(request, chunked_head() + chunk("one"));
-  client.read_head();
-  EXPECT_EQ(client.read_body(3).body, "one");
-  upstream.send(request, chunk("two") + std::string(last_chunk));
-  const Response response = client.finish();
-  EXPECT_TRUE(response.complete);
-  EXPECT_EQ(response.body, "onetwo");
-  EXPECT_EQ(client.wait_for_close(), Closed::fin);
-  const Json exchange = only_exchange();
-  expect_end(exchange, "completed", "streaming_response", 200);
-  expect_no_call(exchange);
-}
-
-TEST_F(HalfClose, WaitTakesAResetAfterTheFinForGone) {
-  upstream.on("/work", never_answer());
-  Yaml yaml;
-  yaml.on_disconnect = "half_close: wait, cleanup: stop";
-  start(yaml);
-  Client client = connect();
-  client.send(get("/work"));
-  const RequestRecord request = upstream.wait_for_request("/work");
-  client.fin();
-  client.reset();
-  upstream.wait_for_close(request);
-  receiver.wait_for_call();
-  const Json exchange = only_exchange();
-  expect_end(exchange, "client_gone", "awaiting_response", 499);
-  only_call(exchange);
-}
-
-TEST_F(HalfClose, WaitTakesAFailedWriteForGone) {
-  upstream.on("/work",
-              Script().gate("go").send(chunked_head()).send_endlessly(chunk(std::string(1000, 'x'))));
-  Yaml yaml;
-  yaml.on_disconnect = "half_close: wait, cleanup: stop";
-  start(yaml);
-  Client client = connect();
-  client.send(get("/work"));
-  const RequestRecord request = upstream.wait_for_request("/work");
-  client.close();
-  upstream.open("go");
-  upstream.wait_for_close(request);
-  receiver.wait_for_call();
-  const Json exchange = only_exchange();
-  expect_end(exchange, "client_gone", "streaming_response", 200);
-  only_call(exchange);
-}
-
-TEST_F(HalfClose, AbortEndsTheConnectionOfAClientThatStillReads) {
-  upstream.on("/work", Script().send(chunked_head() + chunk("one")));
-  Yaml yaml;
-  yaml.on_disconnect = "half_close: abort, cleanup: stop";
-  start(yaml);
-  Client client = connect();
-  client.send(get("/work"));
-  client.read_head();
-  client.read_body(3);
-  client.fin();
-  EXPECT_FALSE(client.finish().complete);
-  upstream.wait_for_close(upstream.wait_for_request("/work"));
-  const Json exchange = only_exchange();
-  expect_end(exchange, "client_gone", "streaming_response", 200);
-  only_call(exchange);
-}
 
 using Finish = EndToEnd;
 

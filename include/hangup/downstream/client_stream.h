@@ -90,6 +90,11 @@ class ClientStream {
   virtual const http::Fields& trailers() const = 0;
   // FIN was seen already.
   virtual bool half_closed() const = 0;
+  // Finds out whether a client that has sent FIN still reads, by something that is harmless to it and to
+  // which its kernel has an answer; and again from time to time while the stream lives. One that does not
+  // read has gone: on_gone() comes within 50 ms and a round trip. False: there is no way to find out.
+  // REQUIRES: half_closed().
+  virtual bool probe() = 0;
 
   // An interim response (1xx), before send_head(). Not sent to HTTP/1.0 clients.
   virtual void send_interim(int status, std::span<const http::Field> fields) = 0;

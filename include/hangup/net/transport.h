@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 
+#include <hangup/base/clock.h>
 #include <hangup/net/fd.h>
 
 struct event;
@@ -39,6 +40,12 @@ struct Readiness {
   bool readable = false;
   bool writable = false;
   bool fin = false;  // the peer has sent FIN; there may be data before it
+};
+
+// Of what was written to a TCP socket, what the peer's kernel has not acknowledged.
+struct Unacknowledged {
+  std::uint64_t bytes = 0;
+  std::uint64_t unsent = 0;  // of them, what waits here: the peer's window is closed, or the path is full
 };
 
 enum class PeerState : std::uint8_t {
@@ -82,6 +89,11 @@ class Transport {
 
   // Asks the kernel without reading, so that a reset shows although data is waiting before it.
   PeerState peer_state() const;
+  // TCP only. What was written so far in all, and how much of it is not acknowledged; TCP's estimate of a
+  // round trip.
+  std::uint64_t written() const { return written_; }
+  Unacknowledged unacknowledged() const;
+  Duration round_trip() const;
   // The error that is pending on the socket, 0 for none: how a connect ended. Takes it off the socket.
   int take_error();
 
@@ -103,6 +115,7 @@ class Transport {
   Handler& handler_;
   event* event_;
   std::unique_ptr<TlsConnection> tls_;
+  std::uint64_t written_ = 0;
 };
 
 }  // namespace hangup::net

@@ -88,7 +88,7 @@ std::string_view half_close_in_words(config::OnDisconnect::HalfClose half_close)
     case config::OnDisconnect::HalfClose::abort:
       return "abort: a client that closes its sending side is gone";
     case config::OnDisconnect::HalfClose::probe:
-      return "probe: not in this release, does as abort: a client that closes its sending side is gone";
+      return "probe: a client that closes its sending side is probed; it is gone unless its kernel shows that it still reads";
   }
   return "";
 }

@@ -208,7 +208,38 @@ TEST_F(ExchangeTest, ClientWhoseFinCameWithItsRequestCostsTheUpstreamNothing) {
   EXPECT_TRUE(client->was_cut);
 }
 
-TEST_F(ExchangeTest, AFinEndsTheExchangeUnlessTheRouteWaits) {
+TEST_F(ExchangeTest, AFinOfAClientThatCanBeProbedEndsTheExchangeWhenItHasGone) {
+  get_and_connect();
+  client->can_probe = true;
+  client->observer->on_half_close(scheduler.now());
+  EXPECT_EQ(client->probes, 1);
+  EXPECT_FALSE(request().aborted);
+  client->observer->on_gone(scheduler.now());
+  EXPECT_TRUE(request().aborted);
+  expect_over("client_gone", "awaiting_response", 499);
+}
+
+TEST_F(ExchangeTest, AProbedClientThatStillReadsGetsItsResponse) {
+  get_and_connect();
+  client->can_probe = true;
+  client->observer->on_half_close(scheduler.now());
+  respond();
+  observer().on_response_body("0123456789", true, {});
+  expect_over("completed", "streaming_response", 200);
+  EXPECT_TRUE(cleanups().empty());
+}
+
+TEST_F(ExchangeTest, NobodyIsProbedWhereAFinMeansGone) {
+  route.on_disconnect.half_close = OnDisconnect::HalfClose::abort;
+  get_and_connect();
+  client->can_probe = true;
+  client->observer->on_half_close(scheduler.now());
+  EXPECT_EQ(client->probes, 0);
+  EXPECT_TRUE(client->was_cut);
+  expect_over("client_gone", "awaiting_response", 499);
+}
+
+TEST_F(ExchangeTest, AFinOfAClientThatCantBeProbedEndsTheExchange) {
   get_and_connect();
   client->observer->on_half_close(scheduler.now());
   EXPECT_TRUE(client->was_cut);

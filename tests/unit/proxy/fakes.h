@@ -34,6 +34,8 @@ class FakeClient final : public downstream::ClientStream {
   std::size_t unsent = 0;
   bool last = false;
   bool was_cut = false;
+  bool can_probe = false;
+  int probes = 0;
 
   std::string field(std::string_view name) const {
     for (const auto& [key, value] : fields) {
@@ -59,6 +61,10 @@ class FakeClient final : public downstream::ClientStream {
   void pause_request(bool pause) override { paused = pause; }
   const http::Fields& trailers() const override { return request_trailers; }
   bool half_closed() const override { return fin; }
+  bool probe() override {
+    ++probes;
+    return can_probe;
+  }
   void send_interim(int interim, std::span<const http::Field>) override { interims.push_back(interim); }
   void send_head(const downstream::ResponseStart& start) override {
     status = start.status;
