@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include <hangup/base/outcome.h>
 #include <hangup/config/path.h>
@@ -85,6 +86,32 @@ std::shared_ptr<const Upstream> read_upstream(Section& section, const ByName<Ups
   return nullptr;
 }
 
+// Not other versions of HTTP and not TLS: what came through such a tunnel would be requests that no route, no
+// limit and no log has seen.
+void read_upgrades(Section& section, std::vector<std::string>& upgrades) {
+  if (!section.has("upgrades")) return static_cast<void>(section.optional("upgrades"));
+  constexpr std::string_view expected = "the name of a protocol, such as websocket";
+  std::vector<std::string> read;
+  Reader& reader = section.reader();
+  section.each("upgrades", "a list of protocols, such as [websocket]; [] for none", [&](const Node& node) {
+    const auto text = reader.text(node, "upgrades", expected);
+    if (!text) return;
+    std::string name = text->value;
+    std::ranges::transform(name, name.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (name.starts_with("h2") || name.starts_with("http") || name.starts_with("tls")) {
+      return reader.problem(node.position, "`upgrades`: " + shown(text->value) +
+                                               " would carry requests past every route; it can't be allowed");
+    }
+    const bool valid = !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_' || c == '/';
+    });
+    if (!valid) return reader.unexpected(node, "upgrades", std::string(expected));
+    read.push_back(std::move(name));
+  });
+  upgrades = std::move(read);
+}
+
 void read_on_disconnect(Section& section, const ByName<Cleanup>& cleanups, Route& route, Config& config) {
   Policy& policy = route.on_disconnect;
   section.choice("upstream", policy.upstream, upstream_policies);
@@ -122,6 +149,7 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   section.text("name", route.name);
   section.section("match", [&](Section& match) { read_match(match, route.match); });
   if (section.is_mapping()) route.upstream = read_upstream(section, names.upstreams);
+  read_upgrades(section, route.upgrades);
   section.section("request",
                   [&](Section& changes) { read_request_changes(changes, route.match.path, route.request); });
   section.section("response", [&](Section& changes) {

@@ -101,6 +101,7 @@ void read_timeouts(Section& section, Upstream::Timeouts& timeouts) {
   section.duration("first_byte", timeouts.first_byte);
   section.duration("idle", timeouts.idle);
   section.duration("total", timeouts.total, Duration::zero());
+  section.duration("tunnel", timeouts.tunnel);
 }
 
 void read_host(Section& section, Upstream& upstream) {

@@ -195,7 +195,7 @@ std::size_t Http1Connection::read_body(std::string_view bytes) {
     const auto step = decoder_.decode(bytes.substr(consumed));
     if (!step) return fail_body(step.error(), bytes);
     received_ += step->payload.size();
-    if (received_ > owner_.listener().body_bytes.count) return fail_body(body_too_long(), bytes);
+    if (!tunnel_ && received_ > owner_.listener().body_bytes.count) return fail_body(body_too_long(), bytes);
     run.add(step->payload);
     consumed += step->consumed;
   }
@@ -236,12 +236,14 @@ void Http1Connection::on_fin() {
       close();
       return;
     case State::exchange:
-      if (read_end_ && !decoder_.done() && !body_failed_)
+      if (read_end_ && !decoder_.done() && !body_failed_ && !tunnel_)
         return client_gone();  // the rest of the request can't come any more
       if (!fin_told_) {
         fin_told_ = true;
         observer_->on_half_close(sign_);
       }
+      if (state_ == State::exchange && tunnel_ && read_end_ && !std::exchange(tunnel_end_told_, true))
+        observer_->on_request_body({}, true);
       return;
     case State::lingering:
       if (read_end_) close();
@@ -262,7 +264,8 @@ void Http1Connection::send_interim(int status, std::span<const http::Field> fiel
 
 void Http1Connection::send_head(const ResponseStart& start) {
   head_sent_ = true;
-  keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_;
+  tunnel_ = start.status == 101;
+  keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_ && !tunnel_;
   std::string& out = output_.tail();
   http::append_response_start(out, start.status, start.reason, start.fields);
 
@@ -277,7 +280,10 @@ void Http1Connection::send_head(const ResponseStart& start) {
       break;
     case http::Framing::Kind::chunked:
     case http::Framing::Kind::until_close:
-      if (version_ == http::Version::http11) {
+      if (tunnel_) {
+        format_ = BodyFormat::plain;
+        decoder_ = http::BodyDecoder(http::Framing::to_close());
+      } else if (version_ == http::Version::http11) {
         format_ = BodyFormat::chunked;
         out += "Transfer-Encoding: chunked\r\n";
       } else {
@@ -289,7 +295,9 @@ void Http1Connection::send_head(const ResponseStart& start) {
   if (length) {
     out.append("Content-Length: ").append(std::to_string(*length)).append("\r\n");
   }
-  if (!keep_alive_) {
+  if (tunnel_) {
+    // Its fields say what it is.
+  } else if (!keep_alive_) {
     out += "Connection: close\r\n";
   } else if (version_ == http::Version::http10) {
     out += "Connection: keep-alive\r\n";
@@ -421,6 +429,7 @@ void Http1Connection::end_response() {
   probe_end_.reset();
   fin_sign_.reset();
   leading_zeros_ = 0;
+  tunnel_ = tunnel_end_told_ = false;
   head_sent_ = last_sent_ = fin_told_ = false;
   received_ = accepted_ = 0;
   if (!keep_alive_ || !whole || overflow_ || owner_.draining() || read_end_) {
@@ -440,7 +449,8 @@ void Http1Connection::cut() {
   // A head that waits for the first of its body still goes: what is cut short is then the response.
   if (!dead_ && !write_deadline_ && !output_.empty()) output_.write(*transport_);
   // A body that ends with the connection would look whole after a FIN; anything else is visibly short.
-  const bool ends_by_close = head_sent_ && format_ == BodyFormat::plain && version_ == http::Version::http10;
+  const bool ends_by_close =
+      head_sent_ && format_ == BodyFormat::plain && (tunnel_ || version_ == http::Version::http10);
   if (ends_by_close) {
     sockaddr nowhere{};
     nowhere.sa_family = AF_UNSPEC;
@@ -479,7 +489,7 @@ void Http1Connection::close() {
 // ---- Deadlines
 
 void Http1Connection::set_body_deadline() {
-  if (!decoder_.done() && !paused_ && !body_failed_) {
+  if (!decoder_.done() && !paused_ && !body_failed_ && !tunnel_) {
     body_deadline_ = owner_.loop().now() + owner_.listener().timeouts.body_idle;
   } else if (body_deadline_) {
     body_deadline_.reset();

@@ -118,6 +118,8 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   bool keep_alive_ = true;  // what the client wants, and from send_head() on what it was told
   http::Version version_ = http::Version::http11;
   BodyFormat format_ = BodyFormat::none;
+  bool tunnel_ = false;  // the protocol was changed: what follows is bytes, both ways
+  bool tunnel_end_told_ = false;
   // A client that has sent FIN: what has to be acknowledged to show that it reads; nullopt between two
   // probes.
   std::optional<std::uint64_t> probe_end_;

@@ -66,6 +66,25 @@ std::size_t Fields::count(std::string_view name) const {
       fields_, [&](const Field& field) { return equals_ignoring_case(field.name, name); }));
 }
 
+std::optional<std::string_view> upgrade_of(const Fields& fields) {
+  std::optional<std::string_view> protocol;
+  int protocols = 0;
+  bool connected = false;
+  for (const auto& [name, value] : fields) {
+    if (equals_ignoring_case(name, "Upgrade")) {
+      for_each_member(value, [&](std::string_view member) {
+        protocol = member;
+        ++protocols;
+      });
+    } else if (equals_ignoring_case(name, "Connection")) {
+      for_each_member(value, [&](std::string_view member) {
+        connected = connected || equals_ignoring_case(member, "upgrade");
+      });
+    }
+  }
+  return connected && protocols == 1 ? protocol : std::nullopt;
+}
+
 HopByHop::HopByHop(const Fields& fields) {
   for (const Field& field : fields) {
     if (field.name.size() != 10 || !equals_ignoring_case(field.name, "Connection")) continue;

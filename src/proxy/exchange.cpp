@@ -242,6 +242,7 @@ void Exchange::on_timer() {
       return end(Outcome::upstream_timeout, 504, "the upstream server did not answer in time",
                  phase_ == Phase::sending_request     ? "the server took nothing of the request for too long"
                  : phase_ == Phase::awaiting_response ? "no response head came in time"
+                 : phase_ == Phase::tunnel            ? "nothing came through the tunnel for too long"
                                                       : "no byte of the response came for too long");
   }
 }

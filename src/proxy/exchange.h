@@ -71,6 +71,9 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void body_left_alone(std::string_view reason);
   bool may_retry(const upstream::Failure& failure) const;
   void server_done();
+  std::string_view upgrade_asked() const;
+  void open_tunnel();
+  Duration idle_limit() const { return phase_ == Phase::tunnel ? timeouts().tunnel : timeouts().idle; }
 
   void transition(Phase next);
   void wait_at_most(Duration limit);

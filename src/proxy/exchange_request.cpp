@@ -7,6 +7,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include <hangup/base/text.h>
 #include <hangup/proxy/proxy.h>
 
@@ -46,11 +48,16 @@ bool Exchange::send_request() {
   sent_to_ = server_;
   const ExchangeVariables known = variables();
   forward_request_fields(fields, values, head_, client_info_, id_, host, route_->request, known);
+  const std::string_view upgrade = upgrade_asked();
+  if (!upgrade.empty()) {
+    fields.push_back({"Connection", "Upgrade"});
+    fields.push_back({"Upgrade", upgrade});
+  }
   std::string target;
   const std::string_view to = forwarded_target(head_, route_->request, known, target);
   enter_journal();
   if (!planting_) {
-    request_->send_head({head_.method, to, fields, head_.framing});
+    request_->send_head({head_.method, to, fields, head_.framing, upgrade});
     return true;
   }
   // The client was told to go on when its body was asked for.
@@ -66,6 +73,14 @@ bool Exchange::send_request() {
     planting_.reset();
   }
   return taken;
+}
+
+// The protocol that the client wants to change to, where the route allows it; empty for none.
+std::string_view Exchange::upgrade_asked() const {
+  if (head_.version != http::Version::http11 || !head_.framing.empty()) return {};
+  const auto protocol = http::upgrade_of(head_.fields);
+  const auto is_it = [&](const std::string& allowed) { return equals_ignoring_case(*protocol, allowed); };
+  return protocol && std::ranges::any_of(route_->upgrades, is_it) ? *protocol : std::string_view();
 }
 
 // Whether the body is kept, before a server is asked for, until it is whole and its fields are set.
@@ -110,6 +125,7 @@ void Exchange::on_request_body(std::string_view data, bool last) {
     stream_->pause_request(true);
     if (phase_ == Phase::sending_request) wait_at_most(timeouts().idle);
   }
+  if (phase_ == Phase::tunnel) wait_at_most(timeouts().tunnel);
 }
 
 void Exchange::on_request_drained() {

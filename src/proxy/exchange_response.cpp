@@ -39,7 +39,10 @@ void Exchange::on_response_head(http::ResponseHead head) {
   if (!plan_->response_json.empty() && json_in(response_->fields) != JsonIn::nothing)
     response_json_ = std::make_unique<JsonCapture>(plan_->response_json, json_in(response_->fields));
   if (plan_->snapshot.names_response()) renew_journal();
-  if (stream_ == nullptr) return;
+  if (stream_ == nullptr) {
+    if (response_->status == 101) end(Outcome::client_gone);  // nobody is there to go on with
+    return;
+  }
   status_ = response_->status;
   first_byte_ = proxy_.needs().scheduler.now();
   std::vector<http::Field>& fields = proxy_.fields();
@@ -47,6 +50,11 @@ void Exchange::on_response_head(http::ResponseHead head) {
   RenderedValues values;
   forward_response_fields(fields, values, *response_, route_->response, variables(),
                           proxy_.needs().scheduler.wall());
+  const bool switches = response_->status == 101;
+  if (switches) {
+    fields.push_back({"Connection", "Upgrade"});
+    fields.push_back({"Upgrade", *http::upgrade_of(response_->fields)});
+  }
   const bool bodiless = response_->framing.kind == http::Framing::Kind::none;
   stream_->send_head(
       {.status = response_->status,
@@ -54,6 +62,16 @@ void Exchange::on_response_head(http::ResponseHead head) {
        .fields = fields,
        .body = response_->framing,
        .content_length = bodiless && response_->status != 204 ? content_length(*response_) : std::nullopt});
+  if (switches) open_tunnel();
+}
+
+// From here on nothing but its idle time ends it from our side.
+void Exchange::open_tunnel() {
+  transition(Phase::tunnel);
+  request_whole_ = false;
+  total_deadline_.reset();
+  wait_at_most(timeouts().tunnel);
+  stream_->pause_request(false);
 }
 
 void Exchange::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
@@ -74,15 +92,15 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
     stream_ = nullptr;
     return end(Outcome::completed);
   }
-  if (taken) return wait_at_most(timeouts().idle);
+  if (taken) return wait_at_most(idle_limit());
   request_->pause_response(true);
   wait_for_ever();  // the server waits for us, and we for the client, whom the front end watches
 }
 
 void Exchange::on_response_drained() {
-  if (!request_ || phase_ != Phase::streaming_response) return;
+  if (!request_ || (phase_ != Phase::streaming_response && phase_ != Phase::tunnel)) return;
   request_->pause_response(false);
-  wait_at_most(timeouts().idle);
+  wait_at_most(idle_limit());
 }
 
 void Exchange::on_sent() {

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include <hangup/base/text.h>
 #include <hangup/http/body_run.h>
 #include <hangup/http/chunks.h>
 
@@ -116,12 +117,21 @@ bool Http1Connection::read_heads(std::span<char>& bytes) {
     if (*size == 0) return false;
     bytes = bytes.subspan(*size);
     http::ResponseHead head = parser_.take();
-    if (head.status == 101 || (head.status < 200 && ++interims_ > most_interims)) {
-      fail(Failure::Kind::invalid, head.status == 101 ? "the server switched protocols unasked"
-                                                      : "the server sent too many interim responses");
+    if (head.status == 101) {
+      const auto protocol = http::upgrade_of(head.fields);
+      if (upgrade_.empty() || !protocol || !equals_ignoring_case(*protocol, upgrade_)) {
+        fail(Failure::Kind::invalid, "the server switched to a protocol that it was not asked for");
+        return false;
+      }
+      tunnel_ = true;
+      request_whole_ = false;
+      head.framing = request_framing_ = http::Framing::to_close();
+      head.keep_alive = false;
+    } else if (head.status < 200 && ++interims_ > most_interims) {
+      fail(Failure::Kind::invalid, "the server sent too many interim responses");
       return false;
     }
-    if (head.status < 200) {
+    if (head.status < 200 && !tunnel_) {
       user_->on_interim(head);
     } else {
       head_done_ = true;
@@ -178,6 +188,7 @@ void Http1Connection::end_response(std::string_view data) {
 void Http1Connection::send_head(const OutgoingRequest& request) {
   http::append_request_head(output_.tail(), request.method, request.target, request.fields, request.body);
   request_framing_ = request.body;
+  upgrade_ = request.upgrade;
   request_whole_ = request.body.empty();
   if (request_whole_) {
     sent_all(output_.write(*transport_));
@@ -201,11 +212,21 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     }
     if (last) http::append_last_chunk(suffix, trailers);
   }
-  return sent_all(output_.write(*transport_, data, suffix));
+  fin_after_all_ = tunnel_ && last;
+  const bool all = sent_all(output_.write(*transport_, data, suffix));
+  if (all) end_of_tunnel();
+  return all;
 }
 
 void Http1Connection::flush() {
-  if (sent_all(output_.write(*transport_)) && user_ != nullptr) user_->on_request_drained();
+  if (!sent_all(output_.write(*transport_))) return;
+  end_of_tunnel();
+  if (user_ != nullptr) user_->on_request_drained();
+}
+
+// The client's side of it, and only once all is sent.
+void Http1Connection::end_of_tunnel() {
+  if (std::exchange(fin_after_all_, false)) transport_->shutdown_write();
 }
 
 bool Http1Connection::sent_all(const net::IoResult& result) {

@@ -78,6 +78,7 @@ class Http1Connection final : public net::Transport::Handler {
   void on_end();
   void end_response(std::string_view data);
   void flush();
+  void end_of_tunnel();
   bool sent_all(const net::IoResult& result);
   void fail(Failure::Kind kind, std::string message);
 
@@ -91,6 +92,9 @@ class Http1Connection final : public net::Transport::Handler {
   // The request.
   std::string method_;
   http::Framing request_framing_;
+  std::string upgrade_;         // that was asked for
+  bool tunnel_ = false;         // and granted
+  bool fin_after_all_ = false;  // the client's side of the tunnel has ended
   bool request_whole_ = false;
   bool sent_anything_ = false;
   bool write_failed_ = false;

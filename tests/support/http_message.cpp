@@ -208,6 +208,13 @@ void MessageReader::on_head() {
   if (request_ && m.all("Host").size() != 1) throw Malformed("a request without one Host field");
   if (!lengths.empty()) m.length = number(lengths.front(), 10);
 
+  // What follows is a tunnel's bytes: of a client that asked for one, also if it does not get it.
+  if (m.has("Upgrade") && m.has("Connection") && (request_ || m.status == 101)) {
+    m.framing = Message::Framing::until_close;
+    left_ = std::numeric_limits<std::uint64_t>::max();
+    state_ = State::payload;
+    return;
+  }
   const bool bodiless =
       !request_ && (m.status < 200 || m.status == 204 || m.status == 304 || request_method_ == "HEAD");
   if (bodiless || (request_ && lengths.empty() && codings.empty())) return finish();

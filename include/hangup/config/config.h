@@ -71,7 +71,8 @@ struct Upstream {
     Duration connect = seconds(1);
     Duration first_byte = seconds(300);  // from the request being sent to the response's head
     Duration idle = seconds(60);         // between two bytes, either way
-    Duration total = minutes(15);        // the exchange's deadline; 0 for none
+    Duration total = minutes(15);        // the exchange's deadline; 0 for none. Not of a tunnel
+    Duration tunnel = hours(1);          // with nothing either way in an upgraded connection
   } timeouts;
   // `host: keep` (default, the client's Host is forwarded), `host: server` (the server's own authority), or a
   // literal.
@@ -161,6 +162,7 @@ struct Route {
   Position position;
   Match match;
   std::shared_ptr<const Upstream> upstream;
+  std::vector<std::string> upgrades = {"websocket"};  // protocols that a client may change to, in lower case
   RequestChanges request;
   HeaderChanges response;
   OnDisconnect on_disconnect;

@@ -98,7 +98,9 @@ class ClientStream {
 
   // An interim response (1xx), before send_head(). Not sent to HTTP/1.0 clients.
   virtual void send_interim(int status, std::span<const http::Field> fields) = 0;
-  // Once. send_body(…, last) must follow, also when there is no body.
+  // Once. send_body(…, last) must follow, also when there is no body. With status 101, which has a body until
+  // the close, the connection is a tunnel from then on: what the client sends is the request's body, without
+  // the limits of one, and ends with its FIN. REQUIRES then: the request has no body of its own.
   virtual void send_head(const ResponseStart& start) = 0;
   // Some of the response's body; `last` ends it. True when the kernel has taken everything so far; otherwise
   // the rest is kept, and on_response_drained() or on_sent() follows: to bound memory, the caller sends no

@@ -35,6 +35,10 @@ class Fields {
   std::vector<Field> fields_;
 };
 
+// The protocol that a message's Upgrade and Connection fields agree to change to (RFC 9110 section 7.8);
+// nullopt for none, and for several, of which nobody here could choose.
+std::optional<std::string_view> upgrade_of(const Fields& fields);
+
 // The names that belong to one connection and are never forwarded (RFC 9110 section 7.6.1): the fixed set
 // (Connection, Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authentication-Info,
 // Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade) and what the message's own Connection fields

@@ -27,6 +27,9 @@ struct OutgoingRequest {
   std::string_view target;
   std::span<const http::Field> fields;  // end to end, and Host
   http::Framing body;                   // none, length or chunked
+  // The protocol that the fields ask to change to; empty for none. A response 101 to it opens a tunnel: its
+  // body and, from then on, the request's are bytes until each side's end.
+  std::string_view upgrade = {};
 };
 
 struct Failure {
