@@ -39,10 +39,11 @@ void raise_descriptor_limit() {
 
 // One listening socket a worker. TCP ones share the address by SO_REUSEPORT, so that the kernel spreads
 // connections over the workers; a UNIX socket is one socket that all accept from.
-Result<std::vector<net::Fd>> open_sockets(SocketAddress address, std::size_t count) {
+Result<std::vector<net::Fd>> open_sockets(const config::Listener& listener, std::size_t count) {
+  SocketAddress address = listener.address;
   if (!address.is_unix() && address.port() != 0) {
     // With SO_REUSEPORT, a second hangup would listen beside the first in silence.
-    auto probe = net::listen_on(address, {.backlog = 0, .reuse_port = false});
+    auto probe = net::listen_on(address, {.backlog = 0});
     if (!probe) return std::unexpected(probe.error());
   }
   std::vector<net::Fd> sockets;
@@ -53,7 +54,7 @@ Result<std::vector<net::Fd>> open_sockets(SocketAddress address, std::size_t cou
         return std::unexpected(Error{std::string("cannot copy a descriptor: ") + std::strerror(errno)});
       continue;
     }
-    auto socket = net::listen_on(address, {.backlog = 4096, .reuse_port = count > 1});
+    auto socket = net::listen_on(address, {.reuse_port = count > 1, .dead_peer = listener.dead_peer});
     if (!socket) return std::unexpected(socket.error());
     const auto bound = net::local_address(*socket);
     if (!bound) return std::unexpected(bound.error());
@@ -188,7 +189,7 @@ Result<void> Server::Impl::open_outbox() {
 }
 
 Result<void> Server::Impl::listen(const config::Listener& listener) {
-  auto sockets = open_sockets(listener.address, workers_.size());
+  auto sockets = open_sockets(listener, workers_.size());
   if (!sockets) return std::unexpected(sockets.error());
   const auto bound = net::local_address(sockets->front());
   if (!bound) return std::unexpected(bound.error());

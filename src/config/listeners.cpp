@@ -73,6 +73,7 @@ void read_listeners(Section& root, Config& config) {
     Section section(reader, *item, "listeners");
     section.text("name", listener.name);
     const bool has_address = section.is_mapping() && read_address(section, listener);
+    section.duration("dead_peer", listener.dead_peer, seconds(2));
     section.section("limits", [&](Section& limits) { read_limits(limits, listener); });
     section.section("timeouts", [&](Section& timeouts) { read_timeouts(timeouts, listener.timeouts); });
     section.finish();

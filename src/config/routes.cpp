@@ -18,6 +18,16 @@ constexpr std::array<std::pair<std::string_view, Policy::HalfClose>, 3> half_clo
      {"abort", Policy::HalfClose::abort},
      {"wait", Policy::HalfClose::wait}}};
 
+using Beat = Heartbeat::Kind;
+constexpr std::array<std::pair<std::string_view, Beat>, 7> heartbeat_kinds = {
+    {{"auto", Beat::automatic},
+     {"chunk", Beat::chunk},
+     {"comment", Beat::comment},
+     {"newline", Beat::newline},
+     {"continue", Beat::keep_going},
+     {"processing", Beat::processing},
+     {"off", Beat::off}}};
+
 // What routes are read against.
 struct Names {
   const ByName<Upstream>& upstreams;
@@ -159,6 +169,11 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   section.section("on_disconnect", [&](Section& policy) {
     names_cleanup = policy.has("cleanup");
     read_on_disconnect(policy, names.cleanups, route, config);
+  });
+  section.section("heartbeat", [&](Section& heartbeat) {
+    route.heartbeat.kind = Beat::automatic;
+    heartbeat.duration("every", route.heartbeat.every, milliseconds(100));
+    heartbeat.choice("kind", route.heartbeat.kind, heartbeat_kinds);
   });
   read_cleanup_on(section, route.cleanup_on);
   if (section.has("cleanup_on") && !names_cleanup) {

@@ -389,11 +389,7 @@ bool Http1Connection::write_probe() {
     if (!head_sent_ && version_ == http::Version::http11) {
       http::append_response_start(output_.tail(), 100, {}, {});
       output_.tail() += "\r\n";
-    } else if (head_sent_ && format_ == BodyFormat::chunked && !last_sent_ &&
-               leading_zeros_ < most_leading_zeros) {
-      output_.tail() += '0';
-      ++leading_zeros_;
-    } else {
+    } else if (!append_leading_zero()) {
       return false;
     }
     sent_all(output_.write(*transport_));
@@ -402,6 +398,18 @@ bool Http1Connection::write_probe() {
   probe_deadline_ = owner_.loop().now() + probe_patience + transport_->round_trip();
   update_timer();
   return true;
+}
+
+bool Http1Connection::append_leading_zero() {
+  if (!head_sent_ || format_ != BodyFormat::chunked || last_sent_ || leading_zeros_ == most_leading_zeros)
+    return false;
+  output_.tail() += '0';
+  ++leading_zeros_;
+  return true;
+}
+
+void Http1Connection::send_leading_zero() {
+  if (output_.empty() && append_leading_zero()) sent_all(output_.write(*transport_));
 }
 
 // A closed client would have answered with a reset, which is an event. What is not answered at all is gone.
@@ -472,6 +480,13 @@ void Http1Connection::client_gone() {
 
 void Http1Connection::drain() {
   if (state_ == State::idle) close();
+}
+
+void Http1Connection::look_for_silence(Duration limit) {
+  if (state_ != State::exchange || client_.ip == "unix") return;
+  if (transport_->unacknowledged().bytes == 0 || !transport_->peer_silent_for(limit)) return;
+  sign_ = owner_.loop().now();
+  client_gone();
 }
 
 void Http1Connection::close() {

@@ -41,6 +41,10 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   // Closes if nothing is under way; otherwise after the answer.
   void drain();
 
+  // From time to time: finds a client that vanished while something was on its way to it, of which no event
+  // tells for many minutes.
+  void look_for_silence(Duration limit);
+
   std::list<std::unique_ptr<Http1Connection>>::iterator self;  // the owner's
 
   const ClientInfo& client() const override { return client_; }
@@ -50,6 +54,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   const http::Fields& trailers() const override { return decoder_.trailers(); }
   bool half_closed() const override { return fin_; }
   bool probe() override;
+  void send_leading_zero() override;
   void send_interim(int status, std::span<const http::Field> fields) override;
   void send_head(const ResponseStart& start) override;
   bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override;
@@ -86,6 +91,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void close();
 
   bool write_probe();
+  bool append_leading_zero();
   void on_probe_timer();
 
   void set_body_deadline();

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
 
@@ -21,9 +23,23 @@ Fd open_socket(int family) {
   return Fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
+void set_number(int fd, int level, int option, int number) {
+  ::setsockopt(fd, level, option, &number, sizeof number);
+}
+
 void set_flag(int fd, int level, int option) {
-  const int on = 1;
-  ::setsockopt(fd, level, option, &on, sizeof on);
+  set_number(fd, level, option, 1);
+}
+
+// The first question after half of the time, and up to three in the other half.
+void keep_alive(int fd, Duration dead_peer) {
+  const auto total = static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(dead_peer).count());
+  const int idle = std::max(1, total / 2);
+  const int interval = std::max(1, (total - idle) / 3);
+  set_flag(fd, SOL_SOCKET, SO_KEEPALIVE);
+  set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+  set_number(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+  set_number(fd, IPPROTO_TCP, TCP_KEEPCNT, std::clamp((total - idle) / interval, 1, 3));
 }
 
 // Takes away what a process that died left at the path; leaves anything else, and a socket that is in use.
@@ -46,7 +62,9 @@ Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options)
     set_flag(socket.get(), SOL_SOCKET, SO_REUSEADDR);
     if (options.reuse_port) set_flag(socket.get(), SOL_SOCKET, SO_REUSEPORT);
     if (address.family() == AF_INET6) set_flag(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY);
-    set_flag(socket.get(), IPPROTO_TCP, TCP_NODELAY);  // accepted sockets inherit it
+    // Accepted sockets inherit these.
+    set_flag(socket.get(), IPPROTO_TCP, TCP_NODELAY);
+    if (options.dead_peer > Duration::zero()) keep_alive(socket.get(), options.dead_peer);
   }
   if (::bind(socket.get(), address.data(), address.size()) != 0 ||
       ::listen(socket.get(), options.backlog) != 0) {

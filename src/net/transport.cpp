@@ -22,6 +22,13 @@ IoResult failed(int error) {
   return {IoResult::Status::failed, 0, error};
 }
 
+tcp_info tcp_info_of(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+  return info;
+}
+
 }  // namespace
 
 Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
@@ -99,10 +106,13 @@ Unacknowledged Transport::unacknowledged() const {
 }
 
 Duration Transport::round_trip() const {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  ::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size);
-  return std::chrono::microseconds(info.tcpi_rtt);
+  return std::chrono::microseconds(tcp_info_of(socket_.get()).tcpi_rtt);
+}
+
+bool Transport::peer_silent_for(Duration limit) const {
+  const tcp_info info = tcp_info_of(socket_.get());
+  const bool unanswered = info.tcpi_retransmits > 0 || info.tcpi_probes > 0;
+  return unanswered && std::chrono::milliseconds(info.tcpi_last_ack_recv) >= limit;
 }
 
 int Transport::take_error() {

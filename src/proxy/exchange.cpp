@@ -76,6 +76,7 @@ void Exchange::start() {
   upstream_ = proxy_.needs().upstreams.at(route_->upstream.get());
   timer_ = proxy_.needs().scheduler.make_timer([this] { on_timer(); });
   if (timeouts().total != Duration::zero()) total_deadline_ = started_ + timeouts().total;
+  choose_heartbeat();
   update_timer();
   // A client that has gone already costs the upstream nothing.
   if (stream_->half_closed()) {
@@ -209,7 +210,7 @@ void Exchange::wait_for_ever() {
 
 void Exchange::update_timer() {
   MonoTime next = MonoTime::max();
-  for (const auto& deadline : {phase_deadline_, total_deadline_, grace_deadline_}) {
+  for (const auto& deadline : {phase_deadline_, total_deadline_, grace_deadline_, heartbeat_due_}) {
     if (deadline) next = std::min(next, *deadline);
   }
   if (next == MonoTime::max()) {
@@ -230,6 +231,7 @@ void Exchange::on_timer() {
     return end(Outcome::deadline, 504, "the request took longer than it may",
                "the exchange's total time ran out");
   }
+  if (passed(heartbeat_due_)) heartbeat();
   if (!passed(phase_deadline_)) return update_timer();
   switch (phase_) {
     case Phase::queued:

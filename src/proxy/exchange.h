@@ -70,7 +70,11 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void keep_request_body(std::string_view data, bool last);
   void body_left_alone(std::string_view reason);
   bool may_retry(const upstream::Failure& failure) const;
+  void pause_response();
   void server_done();
+  void sent_to_client(std::string_view data);
+  void choose_heartbeat();
+  void heartbeat();
   std::string_view upgrade_asked() const;
   void open_tunnel();
   Duration idle_limit() const { return phase_ == Phase::tunnel ? timeouts().tunnel : timeouts().idle; }
@@ -142,6 +146,10 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::optional<MonoTime> phase_deadline_;
   std::optional<MonoTime> total_deadline_;
   std::optional<MonoTime> grace_deadline_;
+  std::optional<MonoTime> heartbeat_due_;
+  config::Heartbeat::Kind heartbeat_ = config::Heartbeat::Kind::off;  // in the phase that it is in
+  bool response_paused_ = false;
+  bool at_line_start_ = true;  // of the response's body
 
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;

@@ -2,12 +2,14 @@
 #include "proxy/body_planting.h"
 #include "proxy/exchange.h"
 #include "proxy/forwarding.h"
+#include "proxy/media_type.h"
 #include "proxy/route_plan.h"
 #include "proxy/variables.h"
 
 #include <charconv>
 #include <utility>
 
+#include <hangup/base/text.h>
 #include <hangup/proxy/proxy.h>
 
 namespace hangup::proxy {
@@ -62,7 +64,62 @@ void Exchange::on_response_head(http::ResponseHead head) {
        .fields = fields,
        .body = response_->framing,
        .content_length = bodiless && response_->status != 204 ? content_length(*response_) : std::nullopt});
+  choose_heartbeat();
+  if (heartbeat_due_) update_timer();
   if (switches) open_tunnel();
+}
+
+// ---- Heartbeats
+
+// What can be sent in the gaps of this phase.
+void Exchange::choose_heartbeat() {
+  using Kind = config::Heartbeat::Kind;
+  heartbeat_ = route_->heartbeat.kind;
+  const bool before_head = heartbeat_ == Kind::keep_going || heartbeat_ == Kind::processing;
+  if (before_head != !response_) heartbeat_ = Kind::off;
+  if (response_ && heartbeat_ != Kind::off) {
+    const bool lines = !is_encoded(response_->fields);
+    const bool events = lines && equals_ignoring_case(media_type(response_->fields), "text/event-stream");
+    const bool open_ended = response_->framing.kind == http::Framing::Kind::chunked ||
+                            response_->framing.kind == http::Framing::Kind::until_close;
+    if (heartbeat_ == Kind::automatic) heartbeat_ = events ? Kind::comment : Kind::chunk;
+    const bool fits = open_ended && response_->status != 101 && (heartbeat_ != Kind::comment || events) &&
+                      (heartbeat_ != Kind::newline || lines);
+    if (!fits) heartbeat_ = Kind::off;
+  }
+  heartbeat_due_.reset();
+  if (heartbeat_ != Kind::off) heartbeat_due_ = proxy_.needs().scheduler.now() + route_->heartbeat.every;
+}
+
+void Exchange::sent_to_client(std::string_view data) {
+  if (heartbeat_ == config::Heartbeat::Kind::off) return;
+  if (!data.empty()) at_line_start_ = data.back() == '\n';
+  heartbeat_due_ = proxy_.needs().scheduler.now() + route_->heartbeat.every;
+}
+
+void Exchange::heartbeat() {
+  using Kind = config::Heartbeat::Kind;
+  heartbeat_due_ = proxy_.needs().scheduler.now() + route_->heartbeat.every;
+  if (stream_ == nullptr) return heartbeat_due_.reset();
+  if (response_paused_) return;  // what waits for the client is one by itself
+  std::string_view line;
+  switch (heartbeat_) {
+    case Kind::keep_going:
+    case Kind::processing:
+      return stream_->send_interim(heartbeat_ == Kind::keep_going ? 100 : 102, {});
+    case Kind::chunk:
+      return stream_->send_leading_zero();
+    case Kind::comment:
+      line = ":\n";
+      break;
+    case Kind::newline:
+      line = "\n";
+      break;
+    case Kind::automatic:
+    case Kind::off:
+      return;
+  }
+  if (at_line_start_ && !stream_->send_body(line, false)) pause_response();
 }
 
 // From here on nothing but its idle time ends it from our side.
@@ -84,6 +141,7 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
     return end(Outcome::client_gone);
   }
   bytes_out_ += data.size();
+  sent_to_client(data);
   if (last) on_finishing(true);
   const bool taken = stream_->send_body(data, last, last ? trailers : http::Fields());
   if (last) {
@@ -93,12 +151,19 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
     return end(Outcome::completed);
   }
   if (taken) return wait_at_most(idle_limit());
+  pause_response();
+}
+
+// The server waits for us, and we for the client, whom the front end watches.
+void Exchange::pause_response() {
+  response_paused_ = true;
   request_->pause_response(true);
-  wait_for_ever();  // the server waits for us, and we for the client, whom the front end watches
+  wait_for_ever();
 }
 
 void Exchange::on_response_drained() {
   if (!request_ || (phase_ != Phase::streaming_response && phase_ != Phase::tunnel)) return;
+  response_paused_ = false;
   request_->pause_response(false);
   wait_at_most(idle_limit());
 }

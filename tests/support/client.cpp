@@ -125,6 +125,16 @@ Response Client::finish() {
   return response_;
 }
 
+std::string Client::read_raw_until(std::string_view mark) {
+  std::size_t at = 0;
+  while ((at = unread_.find(mark)) == std::string::npos) {
+    if (!receive()) throw std::runtime_error("the server closed before \"" + std::string(mark) + '"');
+  }
+  std::string taken = unread_.substr(0, at + mark.size());
+  unread_.erase(0, taken.size());
+  return taken;
+}
+
 std::string Client::read_to_close() {
   while (receive()) {
   }

@@ -50,6 +50,8 @@ class Client {
   // The next interim (1xx) response.
   Message read_interim();
 
+  // What comes as it is, up to and with the end of `mark`.
+  std::string read_raw_until(std::string_view mark);
   // Everything up to the server's close, which must come; how it closed is in closed().
   std::string read_to_close();
   Closed wait_for_close() {

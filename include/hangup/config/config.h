@@ -37,6 +37,7 @@ struct Problem {
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
+  Duration dead_peer = seconds(30);    // a client that answers nothing at TCP level this long is gone
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
   struct Timeouts {
@@ -157,6 +158,21 @@ struct OnDisconnect {
   std::vector<std::shared_ptr<const Cleanup>> cleanups;  // called in this order; may be empty
 };
 
+// What is sent to a client while it waits for the next of the response, for finding out that it has gone
+// where only a failed delivery tells: behind a proxy that acknowledges for it.
+struct Heartbeat {
+  enum class Kind : std::uint8_t {
+    off,
+    automatic,   // comment for text/event-stream, else chunk
+    chunk,       // a leading zero of the next chunk's size; at most 8 for one chunk
+    comment,     // an empty comment of text/event-stream, at the start of a line
+    newline,     // an empty line, at the start of a line
+    keep_going,  // `continue`: before the response's head, a 100
+    processing,  // before the response's head, a 102
+  } kind = Kind::off;
+  Duration every = seconds(15);  // with nothing sent
+};
+
 struct Route {
   std::string name;  // unique
   Position position;
@@ -166,6 +182,7 @@ struct Route {
   RequestChanges request;
   HeaderChanges response;
   OnDisconnect on_disconnect;
+  Heartbeat heartbeat;
   OutcomeSet cleanup_on{Outcome::client_gone, Outcome::deadline, Outcome::shutdown, Outcome::crashed};
 };
 

@@ -96,6 +96,9 @@ class ClientStream {
   // REQUIRES: half_closed().
   virtual bool probe() = 0;
 
+  // In the gap of a chunked response: a leading zero of the next chunk's size, which changes nothing of the
+  // response. At most 8 for one chunk; nothing where there can be none.
+  virtual void send_leading_zero() = 0;
   // An interim response (1xx), before send_head(). Not sent to HTTP/1.0 clients.
   virtual void send_interim(int status, std::span<const http::Field> fields) = 0;
   // Once. send_body(…, last) must follow, also when there is no body. With status 101, which has a body until

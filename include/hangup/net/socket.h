@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hangup/base/address.h>
+#include <hangup/base/clock.h>
 #include <hangup/base/error.h>
 #include <hangup/net/fd.h>
 
@@ -10,6 +11,9 @@ namespace hangup::net {
 struct ListenOptions {
   int backlog = 4096;
   bool reuse_port = false;  // several listeners at one address, one a thread; TCP only
+  // TCP only, at least 2 s, in whole ones: an accepted socket whose peer answers nothing for so long, while
+  // there is nothing on its way to it, fails with ETIMEDOUT. Zero for never.
+  Duration dead_peer = Duration::zero();
 };
 
 // Binds and listens. A UNIX socket's path is replaced when it is a stale socket that nobody answers on. The

@@ -94,6 +94,9 @@ class Transport {
   std::uint64_t written() const { return written_; }
   Unacknowledged unacknowledged() const;
   Duration round_trip() const;
+  // What was sent to it again and again is not answered, and neither was anything else for so long. Of a peer
+  // that merely takes no more the kernel knows better: it answers.
+  bool peer_silent_for(Duration limit) const;
   // The error that is pending on the socket, 0 for none: how a connect ended. Takes it off the socket.
   int take_error();
 

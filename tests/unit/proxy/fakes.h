@@ -36,6 +36,7 @@ class FakeClient final : public downstream::ClientStream {
   bool was_cut = false;
   bool can_probe = false;
   int probes = 0;
+  int leading_zeros = 0;
 
   std::string field(std::string_view name) const {
     for (const auto& [key, value] : fields) {
@@ -65,6 +66,7 @@ class FakeClient final : public downstream::ClientStream {
     ++probes;
     return can_probe;
   }
+  void send_leading_zero() override { ++leading_zeros; }
   void send_interim(int interim, std::span<const http::Field>) override { interims.push_back(interim); }
   void send_head(const downstream::ResponseStart& start) override {
     status = start.status;
