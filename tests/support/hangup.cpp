@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 
@@ -37,7 +38,8 @@ std::string tail(const std::string& text) {
 }  // namespace
 
 std::string binary() {
-  return HANGUP_BINARY;
+  const char* other = std::getenv("HANGUP_BINARY");
+  return other != nullptr ? other : HANGUP_BINARY;
 }
 
 const std::vector<std::string>& LineTail::lines() {

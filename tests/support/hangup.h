@@ -79,7 +79,8 @@ class Hangup {
   bool ended_ = false;  // as the test wished
 };
 
-// The binary under test.
+// The binary under test: the one of this build, unless the environment says another in HANGUP_BINARY, such as
+// that of a sanitizer's build.
 std::string binary();
 
 }  // namespace hangup::test
