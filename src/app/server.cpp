@@ -112,7 +112,13 @@ Result<void> Server::Impl::start() {
   Shared shared{
       .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
   for (const auto& upstream : config_->upstreams) {
-    shared.upstreams[upstream.get()] = upstream::make_shared_upstream(upstream);
+    auto made = upstream::make_shared_upstream(upstream);
+    if (!made) return std::unexpected(std::move(made.error()));
+    if (upstream->has_https()) {
+      reloadables_.push_back({"the TLS files of upstream " + upstream->name,
+                              [shared = *made] { return upstream::reload_tls(*shared); }});
+    }
+    shared.upstreams[upstream.get()] = std::move(*made);
   }
   for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
   for (const config::Listener& listener : config_->listeners) {

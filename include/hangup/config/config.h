@@ -2,6 +2,7 @@
 // resolved. Shared by all threads as a shared_ptr<const Config>.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -52,6 +53,17 @@ struct Server {
   std::string url;  // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
   SocketAddress address;
   std::string authority;  // "127.0.0.1:9000": the Host value when the upstream says `host: server`
+  bool https = false;
+  std::string tls_name = {};  // for https: what its certificate has to be for, and SNI where that is a name
+  std::string upstream = {};  // the name of its upstream
+};
+
+// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
+struct ClientTls {
+  std::filesystem::path ca;  // PEM; empty: the system's
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -77,20 +89,17 @@ struct Upstream {
   // literal.
   enum class HostPolicy : std::uint8_t { keep, server, literal } host_policy = HostPolicy::keep;
   std::string host;  // for HostPolicy::literal
+  ClientTls tls;     // to https servers
+
+  bool has_https() const {
+    return std::ranges::any_of(servers, [](const Server& server) { return server.https; });
+  }
 };
 
 struct Retry {
   unsigned max_attempts = 8;  // the first one counts
   Duration backoff_base = milliseconds(200);
   Duration backoff_max = seconds(10);
-};
-
-// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
-struct ClientTls {
-  std::filesystem::path ca;  // PEM; empty: the system's
-  std::filesystem::path certificate;
-  std::filesystem::path key;
-  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
 };
 
 // A webhook to call when an exchange was cut.
