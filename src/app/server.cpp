@@ -190,6 +190,13 @@ Result<void> Server::Impl::open_outbox() {
     record.error = "hangup died with this exchange in flight";
     access_log.write(record);
   }
+  if (config_->cleanups.empty()) return {};
+  reloadables_.push_back({"the TLS files of cleanups", [this]() -> Result<void> {
+                            auto read = cleanup::load_credentials(*config_);
+                            if (!read) return std::unexpected(std::move(read.error()));
+                            outbox_->use(std::move(*read));
+                            return {};
+                          }});
   return {};
 }
 

@@ -13,7 +13,8 @@ namespace {
 constexpr std::array<std::pair<std::string_view, Balance>, 2> balances = {
     {{"round_robin", Balance::round_robin}, {"least_requests", Balance::least_requests}}};
 constexpr std::uint64_t most_connections = 1'000'000;
-constexpr std::string_view server_example = "a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
+constexpr std::string_view server_example =
+    "a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
 
 // What is wrong with the URL that has a scheme other than http and https, or none.
 std::string wrong_scheme(std::string_view url) {

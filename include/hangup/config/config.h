@@ -126,6 +126,8 @@ struct Cleanup {
   std::vector<int> ok_status;                          // count as done, beside every 2xx
   std::vector<std::string> signing_keys;               // decoded; the newest first
   ClientTls tls;                                       // for https
+  // Where it may connect to; nullopt: what Config::receivers says.
+  std::optional<Networks> allow;
 };
 
 // "/reports/{id}", "/assets/*", "/exact", compiled.
@@ -203,6 +205,7 @@ struct Config {
   std::vector<std::shared_ptr<const Upstream>> upstreams;
   std::vector<Route> routes;                             // first match wins
   std::vector<std::shared_ptr<const Cleanup>> cleanups;  // inline ones too
+  std::optional<Networks> receivers;  // receivers.allow: where cleanups may connect to; nullopt: anywhere
   Outbox outbox;
   std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;

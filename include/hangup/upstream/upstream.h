@@ -86,8 +86,8 @@ class ServerRequest {
   virtual bool sent_anything() const = 0;
 };
 
-// What the workers share of an upstream: how many connections and requests each server has, who waits for one,
-// and what TLS needs. Thread-safe; no locks unless somebody waits, or a TLS connection is opened.
+// What the workers share of an upstream: how many connections and requests each server has, who waits for
+// one, and what TLS needs. Thread-safe; no locks unless somebody waits, or a TLS connection is opened.
 class SharedUpstream;
 // Reads the files that `tls` names. The error names the upstream, the file and what is wrong with it.
 Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
