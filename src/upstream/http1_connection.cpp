@@ -124,12 +124,13 @@ void Http1Connection::take(std::span<char> bytes) {
     kept.append(bytes.data(), bytes.size());
     bytes = kept;
   }
-  if (!head_done_ && !read_heads(bytes)) {
-    if (state_ == State::busy) input_.assign(bytes.data(), bytes.size());
-    return;
+  if (head_done_ || read_heads(bytes)) read_body(bytes);
+  if (state_ != State::busy) return;
+  if (!kept.empty() && bytes.size() == kept.size()) {
+    input_ = std::move(kept);  // copying a head that comes byte by byte again for each would be quadratic
+  } else {
+    input_.assign(bytes.data(), bytes.size());
   }
-  read_body(bytes);
-  if (state_ == State::busy) input_.assign(bytes.data(), bytes.size());
 }
 
 // Takes interim heads and then the response's own off the front. False when that has not come yet, or all is
