@@ -112,7 +112,13 @@ Result<void> Server::Impl::start() {
   Shared shared{
       .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
   for (const auto& upstream : config_->upstreams) {
-    shared.upstreams[upstream.get()] = upstream::make_shared_upstream(upstream);
+    auto made = upstream::make_shared_upstream(upstream);
+    if (!made) return std::unexpected(std::move(made.error()));
+    if (upstream->has_https()) {
+      reloadables_.push_back({"the TLS files of upstream " + upstream->name,
+                              [shared = *made] { return upstream::reload_tls(*shared); }});
+    }
+    shared.upstreams[upstream.get()] = std::move(*made);
   }
   for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
   for (const config::Listener& listener : config_->listeners) {
@@ -184,6 +190,13 @@ Result<void> Server::Impl::open_outbox() {
     record.error = "hangup died with this exchange in flight";
     access_log.write(record);
   }
+  if (config_->cleanups.empty()) return {};
+  reloadables_.push_back({"the TLS files of cleanups", [this]() -> Result<void> {
+                            auto read = cleanup::load_credentials(*config_);
+                            if (!read) return std::unexpected(std::move(read.error()));
+                            outbox_->use(std::move(*read));
+                            return {};
+                          }});
   return {};
 }
 

@@ -7,7 +7,8 @@
 namespace hangup::cleanup {
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
+constexpr std::uint8_t without_upstream = 1;  // and without server_name, as earlier ones wrote it
 
 std::int64_t nanoseconds(Duration duration) {
   return duration.count();
@@ -18,8 +19,9 @@ std::int64_t nanoseconds(Duration duration) {
 void encode(std::string& out, const Delivery& delivery) {
   ByteWriter writer(out);
   writer.number(version);
-  for (const std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
-                                  &delivery.url, &delivery.socket, &delivery.body}) {
+  for (const std::string* text :
+       {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method, &delivery.url,
+        &delivery.socket, &delivery.body, &delivery.upstream, &delivery.server_name}) {
     writer.string(*text);
   }
   writer.number(static_cast<std::uint32_t>(delivery.turn));
@@ -43,11 +45,16 @@ void encode(std::string& out, const Delivery& delivery) {
 
 std::optional<Delivery> decode_delivery(std::string_view bytes) {
   ByteReader reader(bytes);
-  if (reader.number<std::uint8_t>() != version) return std::nullopt;
+  const auto written_as = reader.number<std::uint8_t>();
+  if (written_as != version && written_as != without_upstream) return std::nullopt;
   Delivery delivery;
   for (std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
                             &delivery.url, &delivery.socket, &delivery.body}) {
     *text = reader.string();
+  }
+  if (written_as != without_upstream) {
+    delivery.upstream = reader.string();
+    delivery.server_name = reader.string();
   }
   delivery.turn = reader.number<std::uint32_t>();
   const auto headers = reader.count(2 * sizeof(std::uint32_t));

@@ -70,6 +70,9 @@ class SqliteOutbox::Impl {
   void add(std::vector<Delivery> deliveries);
   std::string trouble() const;
   std::unique_ptr<InFlightJournal> make_journal();
+  void use(std::shared_ptr<const Credentials> credentials) {
+    loop_.post([this, credentials = std::move(credentials)] { sender_.use(credentials); });
+  }
   const Ledger& ledger() const { return ledger_; }
 
  private:
@@ -427,6 +430,9 @@ std::string SqliteOutbox::trouble() const {
 }
 bool SqliteOutbox::drain(Duration patience) {
   return impl_->ledger().wait_settled(patience);
+}
+void SqliteOutbox::use(std::shared_ptr<const Credentials> credentials) {
+  impl_->use(std::move(credentials));
 }
 std::unique_ptr<InFlightJournal> SqliteOutbox::make_journal() {
   return impl_->make_journal();

@@ -1,4 +1,5 @@
 #include "config/cleanup_target.h"
+#include "config/networks.h"
 #include "config/secrets.h"
 #include "config/sections.h"
 #include "config/variables.h"
@@ -130,6 +131,7 @@ std::shared_ptr<const Cleanup> read_cleanup(Reader& reader, const Node& node, st
   Section section(reader, node, cleanup->name);
   std::vector<TemplateText> templates;
   read_target(section, *cleanup, templates);
+  read_allowed_networks(section, cleanup->allow);
   if (const Node* method = section.optional("method")) {
     if (auto text = read_method(reader, *method, "method")) cleanup->method = std::move(*text);
   }

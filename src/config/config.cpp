@@ -1,4 +1,5 @@
 #include "config/file.h"
+#include "config/networks.h"
 #include "config/sections.h"
 
 #include <sched.h>
@@ -44,6 +45,7 @@ void read_root(Section& root, Config& config) {
   read_listeners(root, config);
   const auto upstreams = read_upstreams(root, config);
   const auto cleanups = read_cleanups(root, config);
+  root.section("receivers", [&](Section& section) { read_allowed_networks(section, config.receivers); });
   read_routes(root, upstreams, cleanups, config);
   read_outbox(root, config.outbox);
   read_admin(root, config);

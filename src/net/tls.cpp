@@ -105,6 +105,9 @@ Result<std::shared_ptr<const TlsClient>> TlsClient::make(const Options& options)
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
+  // A server that speaks HTTP/2 only is to say so now, not to answer in it.
+  constexpr unsigned char http1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+  SSL_CTX_set_alpn_protos(context, http1, sizeof http1);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, session_made);
@@ -259,6 +262,10 @@ void TlsConnection::say_goodbye() {
   ERR_clear_error();
 }
 
+void TlsConnection::say_nothing() {
+  SSL_set_quiet_shutdown(ssl_, 1);
+}
+
 Readiness TlsConnection::translate(Readiness ready) const {
   const Readiness socket = ready;
   if (socket.writable && read_wants_write_) ready.readable = true;
@@ -291,10 +298,13 @@ IoResult TlsConnection::outcome(int returned, bool* wants_read, bool* wants_writ
 
 void TlsConnection::explain() {
   const long verdict = SSL_get_verify_result(ssl_);
-  if (!established_ && verdict != X509_V_OK) {
-    failure_ = std::string("TLS: the certificate is not accepted: ") + X509_verify_cert_error_string(verdict);
-  } else {
+  if (established_ || verdict == X509_V_OK) {
     failure_ = "TLS: " + reason();
+    return;
+  }
+  failure_ = std::string("TLS: the certificate is not accepted: ") + X509_verify_cert_error_string(verdict);
+  if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+    failure_ += ": it is not valid for " + peer_->name();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <hangup/net/event_loop.h>
 #include <hangup/net/tls.h>
@@ -37,8 +38,14 @@ Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
 }
 
 Transport::~Transport() {
+  close();
+}
+
+void Transport::close() {
   if (tls_) tls_->say_goodbye();
-  if (event_ != nullptr) event_free(event_);
+  tls_.reset();
+  if (event_ != nullptr) event_free(std::exchange(event_, nullptr));
+  socket_.reset();
 }
 
 void Transport::start_tls(std::unique_ptr<TlsConnection> tls) {
@@ -100,6 +107,7 @@ void Transport::shutdown_write() {
 }
 
 void Transport::reset_on_close() {
+  if (tls_) tls_->say_nothing();
   const linger now{1, 0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }

@@ -1,6 +1,7 @@
 #include "support/hangup.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <sstream>
 
 namespace hangup::test {
 namespace {
@@ -171,6 +173,17 @@ std::uint64_t Hangup::resident_bytes() const {
 }
 std::uint64_t Hangup::peak_resident_bytes() const {
   return memory("VmHWM");
+}
+
+std::chrono::milliseconds Hangup::cpu_time() const {
+  const std::string status = read_file("/proc/" + std::to_string(pid()) + "/stat");
+  std::istringstream fields(status.substr(status.rfind(')') + 2));  // from the third on
+  std::string skipped;
+  for (int i = 3; i < 14; ++i) fields >> skipped;
+  long user = 0;
+  long system = 0;
+  fields >> user >> system;
+  return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
 }
 
 Exit Hangup::wait_for_exit() {

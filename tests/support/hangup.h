@@ -57,8 +57,9 @@ class Hangup {
 
   pid_t pid() const { return process_.pid(); }
   std::size_t descriptors() const;
-  std::uint64_t resident_bytes() const;       // now
-  std::uint64_t peak_resident_bytes() const;  // so far
+  std::uint64_t resident_bytes() const;        // now
+  std::uint64_t peak_resident_bytes() const;   // so far
+  std::chrono::milliseconds cpu_time() const;  // of all its threads, so far
 
   void signal(int number) const { process_.signal(number); }
   // Waits for an end that the test has asked for by a signal.

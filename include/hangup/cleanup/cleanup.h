@@ -30,6 +30,10 @@ struct Delivery {
   std::string method;
   std::string url;     // absolute, http or https
   std::string socket;  // path of the UNIX socket to connect to; "" for what the URL names
+  // Of a delivery to an upstream's https server, else "": the upstream, whose TLS settings count where the
+  // cleanup has none, and what the server's certificate has to be for.
+  std::string upstream = {};
+  std::string server_name = {};
   // webhook-id, webhook-timestamp (set afresh for each attempt) and Content-Type among them. Framing,
   // Connection, and Host where it is not given, are the sender's.
   std::vector<std::pair<std::string, std::string>> headers;
@@ -86,6 +90,7 @@ struct Counts {
 };
 
 class InFlightJournal;
+class Credentials;
 
 // Where deliveries are kept until they are acknowledged or dead. Any thread.
 class Outbox {
@@ -99,6 +104,8 @@ class Outbox {
   virtual std::string trouble() const { return {}; }
   // Waits until nothing is pending, or for `patience`. True when nothing is pending.
   virtual bool drain(Duration patience) = 0;
+  // Attempts from now on use these credentials, over connections of their own.
+  virtual void use(std::shared_ptr<const Credentials> credentials) = 0;
   // A journal for one more worker; null when the configuration wants none. To be destroyed before the outbox.
   virtual std::unique_ptr<InFlightJournal> make_journal() { return nullptr; }
 };
@@ -148,10 +155,9 @@ class InFlightJournal {
   virtual void leave(Entry entry) = 0;
 };
 
-// What the configuration says of the cleanups that is not stored with their deliveries: signing keys, and TLS
-// contexts. Immutable; any thread.
-class Credentials;
-// Reads the files that it names. The error names the cleanup, the file and what is wrong with it.
+// What the configuration says of the cleanups that is not stored with their deliveries: signing keys, TLS
+// contexts, and where they may connect to. Immutable; any thread.
+// Reads the files that it names. The error names the cleanup or upstream, the file and what is wrong with it.
 Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config);
 
 // How one attempt at a delivery ended.
@@ -182,6 +188,7 @@ class MemoryOutbox final : public Outbox {
   void add(std::vector<Delivery> deliveries) override;
   Counts counts() const override;
   bool drain(Duration patience) override;
+  void use(std::shared_ptr<const Credentials> credentials) override;
 
  private:
   class Impl;

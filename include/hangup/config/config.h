@@ -2,6 +2,7 @@
 // resolved. Shared by all threads as a shared_ptr<const Config>.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include <hangup/base/address.h>
 #include <hangup/base/clock.h>
+#include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
 #include <hangup/config/template.h>
@@ -37,6 +39,7 @@ struct Problem {
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
+  Networks trusted_proxies;            // peers that are believed about who their clients are
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
   struct Timeouts {
@@ -52,6 +55,17 @@ struct Server {
   std::string url;  // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
   SocketAddress address;
   std::string authority;  // "127.0.0.1:9000": the Host value when the upstream says `host: server`
+  bool https = false;
+  std::string tls_name = {};  // for https: what its certificate has to be for, and SNI where that is a name
+  std::string upstream = {};  // the name of its upstream
+};
+
+// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
+struct ClientTls {
+  std::filesystem::path ca;  // PEM; empty: the system's
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -77,20 +91,17 @@ struct Upstream {
   // literal.
   enum class HostPolicy : std::uint8_t { keep, server, literal } host_policy = HostPolicy::keep;
   std::string host;  // for HostPolicy::literal
+  ClientTls tls;     // to https servers
+
+  bool has_https() const {
+    return std::ranges::any_of(servers, [](const Server& server) { return server.https; });
+  }
 };
 
 struct Retry {
   unsigned max_attempts = 8;  // the first one counts
   Duration backoff_base = milliseconds(200);
   Duration backoff_max = seconds(10);
-};
-
-// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
-struct ClientTls {
-  std::filesystem::path ca;  // PEM; empty: the system's
-  std::filesystem::path certificate;
-  std::filesystem::path key;
-  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
 };
 
 // A webhook to call when an exchange was cut.
@@ -115,6 +126,8 @@ struct Cleanup {
   std::vector<int> ok_status;                          // count as done, beside every 2xx
   std::vector<std::string> signing_keys;               // decoded; the newest first
   ClientTls tls;                                       // for https
+  // Where it may connect to; nullopt: what Config::receivers says.
+  std::optional<Networks> allow;
 };
 
 // "/reports/{id}", "/assets/*", "/exact", compiled.
@@ -192,6 +205,7 @@ struct Config {
   std::vector<std::shared_ptr<const Upstream>> upstreams;
   std::vector<Route> routes;                             // first match wins
   std::vector<std::shared_ptr<const Cleanup>> cleanups;  // inline ones too
+  std::optional<Networks> receivers;  // receivers.allow: where cleanups may connect to; nullopt: anywhere
   Outbox outbox;
   std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;

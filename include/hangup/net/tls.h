@@ -57,6 +57,7 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
   std::unique_ptr<TlsConnection> connect();
   // Takes over a reference to what the next connection offers to resume.
   void keep_session(ssl_session_st* session);
+  const std::string& name() const { return name_; }
 
  private:
   std::shared_ptr<const TlsClient> client_;
@@ -79,6 +80,13 @@ class TlsConnection {
   IoResult write(std::span<const iovec> pieces);
   // Tells the peer that nothing more comes, if that can be said without waiting.
   void say_goodbye();
+  // From now on say_goodbye() says nothing: the connection is to be reset.
+  void say_nothing();
+  // Nothing more can be read.
+  bool over() const { return over_.status != IoResult::Status::ok; }
+  // It ended with the peer's close_notify. Without it, anybody on the way may have cut off what was to come:
+  // a message that only the end of its connection ends is whole only if this is true.
+  bool ended_cleanly() const { return over_.status == IoResult::Status::end && !wire_.end; }
   // What the socket's readiness means for reading and writing: one may have been waiting for the other.
   Readiness translate(Readiness ready) const;
   // Why it failed, for people; "" when that was not TLS.

@@ -91,8 +91,10 @@ class Transport {
   // With TLS, close_notify goes first.
   void shutdown_write();
   // Makes the close that follows a reset (RST): the peer sees at once, even while it writes, that nobody is
-  // there.
+  // there. With TLS, no close_notify goes before it.
   void reset_on_close();
+  // Stops watching and closes; with TLS, close_notify goes first. Nothing else may be called after it.
+  void close();
   // Stops watching and gives the socket up. REQUIRES: no TLS.
   Fd release();
 

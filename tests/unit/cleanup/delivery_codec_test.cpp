@@ -16,6 +16,8 @@ namespace {
 Delivery full() {
   Delivery delivery = make_delivery("req", 3);
   delivery.socket = "/run/hook.sock";
+  delivery.upstream = "app";
+  delivery.server_name = "reports.internal";
   delivery.body = std::string("\0\xff\n", 3) + std::string(5000, 'x');
   delivery.delay = std::chrono::seconds(7);
   delivery.is_signed = true;
@@ -33,6 +35,8 @@ TEST(DeliveryCodec, ReadsBackWhatItWrote) {
   EXPECT_EQ(after->method, before.method);
   EXPECT_EQ(after->url, before.url);
   EXPECT_EQ(after->socket, before.socket);
+  EXPECT_EQ(after->upstream, before.upstream);
+  EXPECT_EQ(after->server_name, before.server_name);
   EXPECT_EQ(after->headers, before.headers);
   EXPECT_EQ(after->body, before.body);
   EXPECT_EQ(after->timeout, before.timeout);
@@ -59,9 +63,24 @@ TEST(DeliveryCodec, RefusesEveryTruncationAndWhatComesAfterTheEnd) {
   EXPECT_FALSE(decode_delivery(bytes + '\0'));
 }
 
+TEST(DeliveryCodec, ReadsWhatTheFirstVersionWrote) {
+  const Delivery before = make_delivery("req");
+  std::string bytes = encode(before);
+  // The body is followed by the length of the upstream's name and that of the server, which came later.
+  bytes.erase(bytes.find(before.body) + before.body.size(), 2 * sizeof(std::uint32_t));
+  bytes[0] = 1;
+  const auto after = decode_delivery(bytes);
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->body, before.body);
+  EXPECT_EQ(after->upstream, "");
+  EXPECT_EQ(after->server_name, "");
+  EXPECT_EQ(after->headers, before.headers);
+  EXPECT_EQ(after->expire_after, before.expire_after);
+}
+
 TEST(DeliveryCodec, RefusesALaterVersion) {
   std::string bytes = encode(full());
-  bytes[0] = 2;
+  bytes[0] = 3;
   EXPECT_FALSE(decode_delivery(bytes));
 }
 

@@ -287,6 +287,20 @@ TEST_F(RenderAll, ToTheSameServerGoesToTheAddressThatHadTheRequest) {
   EXPECT_EQ(named.socket, "");
 }
 
+TEST_F(RenderAll, ToTheSameServerByHttpsSaysWhatItsCertificateHasToBeFor) {
+  config::Server secure = server("127.0.0.1:443", "reports.internal");
+  secure.https = true;
+  secure.tls_name = "reports.internal";
+  secure.upstream = "app";
+  add("/jobs", config::Cleanup::To::same_server);
+  const Delivery delivery = owed(&secure).deliveries.at(0);
+  EXPECT_EQ(delivery.url, "https://127.0.0.1:443/jobs");
+  EXPECT_EQ(header(delivery, "Host"), "reports.internal");
+  EXPECT_EQ(delivery.server_name, "reports.internal");
+  EXPECT_EQ(delivery.upstream, "app");
+  EXPECT_EQ(owed(first()).deliveries.at(0).upstream, "");
+}
+
 TEST_F(RenderAll, AConfiguredHostStaysAtTheSameServer) {
   cleanup.headers.emplace_back("host", compiled("mine"));
   add("/", config::Cleanup::To::same_server);
