@@ -7,7 +7,9 @@
 namespace hangup::cleanup {
 namespace {
 
+// The second one has a given_id at its end. The first is written where there is none, for older releases.
 constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version_with_given_id = 2;
 
 std::int64_t nanoseconds(Duration duration) {
   return duration.count();
@@ -17,7 +19,7 @@ std::int64_t nanoseconds(Duration duration) {
 
 void encode(std::string& out, const Delivery& delivery) {
   ByteWriter writer(out);
-  writer.number(version);
+  writer.number(delivery.given_id.empty() ? version : version_with_given_id);
   for (const std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
                                   &delivery.url, &delivery.socket, &delivery.body}) {
     writer.string(*text);
@@ -39,11 +41,13 @@ void encode(std::string& out, const Delivery& delivery) {
   writer.number(static_cast<std::uint8_t>(delivery.expire_after.has_value()));
   writer.number(nanoseconds(delivery.expire_after.value_or(Duration::zero())));
   writer.number(static_cast<std::uint8_t>(delivery.is_signed));
+  if (!delivery.given_id.empty()) writer.string(delivery.given_id);
 }
 
 std::optional<Delivery> decode_delivery(std::string_view bytes) {
   ByteReader reader(bytes);
-  if (reader.number<std::uint8_t>() != version) return std::nullopt;
+  const auto written = reader.number<std::uint8_t>();
+  if (written != version && written != version_with_given_id) return std::nullopt;
   Delivery delivery;
   for (std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
                             &delivery.url, &delivery.socket, &delivery.body}) {
@@ -69,6 +73,7 @@ std::optional<Delivery> decode_delivery(std::string_view bytes) {
   const Duration expire_after(reader.number<std::int64_t>());
   if (expires) delivery.expire_after = expire_after;
   delivery.is_signed = reader.number<std::uint8_t>() != 0;
+  if (written == version_with_given_id) delivery.given_id = reader.string();
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
   return delivery;
 }

@@ -57,7 +57,7 @@ std::optional<TemplateText> read_value_file(Reader& reader, const Node& node, st
     return std::nullopt;
   };
   constexpr std::size_t most = std::size_t{16} * 1024;
-  auto text = read_file(path->value, most, "no value of a header");
+  auto text = read_secret_file(path->value, reader.secret_policy(), most, "no value of a header");
   if (!text) return fault(text.error().message);
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   if (text->empty()) return fault("is empty, expected the header's value");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/document.h"
+#include "config/file.h"
 #include "config/quote.h"
 
 #include <cstdint>
@@ -47,12 +48,17 @@ class Reader {
   // scalar's.
   Position within(const Node& node, std::size_t offset) const;
 
+  // Of the files with secrets that the configuration names; known before the first of them is read.
+  SecretPolicy secret_policy() const { return secret_policy_; }
+  void set_secret_policy(SecretPolicy policy) { secret_policy_ = policy; }
+
   // In the order of the file, each once, and not more than anybody would read.
   std::vector<Problem> take_problems();
 
  private:
   std::vector<std::string_view> lines_;
   std::vector<Problem> problems_;
+  SecretPolicy secret_policy_ = SecretPolicy::private_only;
 };
 
 // "`text`", "nothing", "a list", "an empty mapping". Shows what the file says, not what the environment put
