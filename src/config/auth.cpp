@@ -5,22 +5,6 @@
 #include <utility>
 
 namespace hangup::config {
-namespace {
-
-constexpr std::string_view clients_expected = "a list of networks, such as 10.0.0.0/8, ::1 or unix";
-
-void read_clients(Section& section, std::string_view key, Networks& clients) {
-  section.each(key, clients_expected, [&](const Node& node) {
-    const auto text = section.reader().text(node, key, clients_expected);
-    if (!text) return;
-    const auto network = Network::parse(text->value);
-    if (network) return clients.add(*network);
-    section.reader().problem(node.position, shown(key) + ": " + network.error().message);
-  });
-}
-
-}  // namespace
-
 void read_auth(Section& root, Config& config) {
   Reader& reader = root.reader();
   root.section("auth", [&](Section& section) {
@@ -51,7 +35,7 @@ void read_access(Section& route_section, Route& route) {
   constexpr std::array<std::pair<std::string_view, Route::Access::Auth>, 1> choices = {
       {{"none", Route::Access::Auth::none}}};
   route_section.choice("auth", route.access.auth, choices);
-  read_clients(route_section, "allow", route.access.allow);
+  route_section.networks("allow", route.access.allow);
 }
 
 }  // namespace hangup::config

@@ -1,4 +1,5 @@
 #include "config/sections.h"
+#include "config/way_in.h"
 
 #include <algorithm>
 
@@ -73,6 +74,7 @@ void read_listeners(Section& root, Config& config) {
     Section section(reader, *item, "listeners");
     section.text("name", listener.name);
     const bool has_address = section.is_mapping() && read_address(section, listener);
+    read_way_in(section, listener);
     section.section("limits", [&](Section& limits) { read_limits(limits, listener); });
     section.section("timeouts", [&](Section& timeouts) { read_timeouts(timeouts, listener.timeouts); });
     section.finish();

@@ -13,6 +13,7 @@
 
 #include <hangup/base/address.h>
 #include <hangup/base/clock.h>
+#include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
 #include <hangup/config/template.h>
@@ -38,6 +39,7 @@ struct Problem {
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
+  Networks trusted_proxies;            // peers that are believed about who their clients are
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
   struct Timeouts {
