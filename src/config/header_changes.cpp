@@ -7,6 +7,7 @@
 #include <array>
 
 #include <hangup/base/text.h>
+#include <hangup/http/secret_header.h>
 
 namespace hangup::config {
 namespace {
@@ -107,8 +108,9 @@ std::vector<std::pair<std::string, TemplateText>> read_headers(Reader& reader, c
                      "duplicate header " + shown(name->text) + ": header names compare without case");
       continue;
     }
-    auto text = value->kind == Node::Kind::mapping ? read_value_file(reader, *value, name->text)
-                                                   : reader.template_text(*value, name->text);
+    auto text = value->kind == Node::Kind::mapping
+                    ? read_value_file(reader, *value, name->text)
+                    : reader.template_text(*value, name->text, http::names_a_secret(name->text));
     if (!text) continue;
     check_header_literals(reader, *text);
     headers.emplace_back(name->text, std::move(*text));

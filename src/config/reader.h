@@ -40,7 +40,8 @@ class Reader {
 
   // `key` names the value in messages. nullopt: a problem was reported.
   std::optional<Text> text(const Node& node, std::string_view key, std::string_view expected = "a text");
-  std::optional<TemplateText> template_text(const Node& node, std::string_view key);
+  // Of what is secret, no problem shows any.
+  std::optional<TemplateText> template_text(const Node& node, std::string_view key, bool is_secret = false);
   std::optional<std::uint64_t> number(const Node& node, std::string_view key, std::uint64_t least,
                                       std::uint64_t most);
 

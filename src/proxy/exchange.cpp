@@ -95,7 +95,8 @@ void Exchange::start() {
 bool Exchange::let_in() {
   Admission admission = proxy_.access().admit(*route_, head_.fields, origin_.ip);
   user_ = std::move(admission.user);
-  if (admission.status == 0) return true;
+  is_let_in_ = admission.status == 0;
+  if (is_let_in_) return true;
   challenge_ = admission.challenge;
   end(Outcome::rejected, admission.status, admission.message, admission.detail);
   return false;
@@ -329,8 +330,8 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
 }
 
 void Exchange::call_cleanup() {
-  if (route_ == nullptr || route_->on_disconnect.cleanups.empty() || !route_->cleanup_on.contains(*outcome_))
-    return;
+  if (!is_let_in_) return;  // who is not let in must not stop anybody's work
+  if (route_->on_disconnect.cleanups.empty() || !route_->cleanup_on.contains(*outcome_)) return;
   if (!sent_anything_ && harmless_before_sending.contains(*outcome_)) {
     cleanup_skipped_ = "nothing was sent upstream";
     return;

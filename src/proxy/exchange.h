@@ -110,6 +110,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   const RoutePlan* plan_ = nullptr;  // the route's
   Captures captures_;
   std::vector<std::string_view> allowed_methods_;
+  bool is_let_in_ = false;
   std::string user_;            // the name of the token that let it in
   std::string_view challenge_;  // for WWW-Authenticate of the reply
   upstream::Upstream* upstream_ = nullptr;

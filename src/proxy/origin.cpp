@@ -102,7 +102,12 @@ void walk_forwarded(Way& way, Origin& origin, const std::vector<std::string_view
 }  // namespace
 
 Origin find_origin(const downstream::ClientInfo& peer, const http::Fields& request) {
-  Origin origin{.ip = peer.ip, .port = peer.port, .chain = peer.ip, .secure = peer.secure};
+  Origin origin{.ip = peer.ip,
+                .port = peer.port,
+                .chain = peer.ip,
+                .secure = peer.secure,
+                .host = {},
+                .request_id = {}};
   if (peer.listener == nullptr || !peer.listener->trusted_proxies.contains(peer.ip)) return origin;
   Way way(origin, peer.listener->trusted_proxies);
   const auto forwarded_for = values_of(request, "x-forwarded-for");

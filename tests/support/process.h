@@ -25,7 +25,6 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-// For its owner alone, as secrets have to be.
 void write_file(const std::filesystem::path& path, const std::string& text);
 std::string read_file(const std::filesystem::path& path);
 
