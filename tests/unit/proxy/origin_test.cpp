@@ -140,7 +140,7 @@ TEST(Origin, TakesASaneRequestIdOfATrustedProxy) {
   };
   EXPECT_EQ(id("abc-123._~Z"), "abc-123._~Z");
   EXPECT_EQ(id(std::string(128, 'a')), std::string(128, 'a'));
-  for (const std::string bad :
+  for (const std::string& bad :
        {std::string(), std::string(129, 'a'), std::string("a b"), std::string("a/b"), std::string("a\"b"),
         std::string("a,b"), std::string("a%b"), std::string("\xc3\xa9")}) {
     EXPECT_EQ(id(bad), "") << bad;
