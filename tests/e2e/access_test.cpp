@@ -52,7 +52,7 @@ class AccessControl : public EndToEnd {
 TEST_F(AccessControl, CurlWithoutATokenGets401AndWithOneThePage) {
   write_tokens("opensesame", "anna");
   upstream.otherwise(respond(200, "the page"));
-  start_with_auth({.route = "request: {set_header: {X-User: \"{auth.name}\"}}"});
+  start_with_auth({.route = "request: {set_header: {X-User: \"{auth.name}\"}}", .workers = 1});
   const std::string refused = curl({});
   EXPECT_THAT(refused, testing::EndsWith("401"));
   EXPECT_THAT(refused, HasSubstr("\r\nWWW-Authenticate: Bearer realm=\"hangup\"\r\n"));
@@ -97,12 +97,12 @@ TEST_F(AccessControl, ARouteThatSaysSoNeedsNoToken) {
 }
 
 TEST_F(AccessControl, ClientsOfOtherNetworksGet403) {
-  start({.listener = "trusted_proxies: [127.0.0.0/8]", .route = "allow: [10.0.0.0/8]"});
+  start({.listener = "trusted_proxies: [127.0.0.0/8]", .route = "allow: [10.0.0.0/8]", .workers = 1});
   EXPECT_EQ(connect().exchange(get("/work")).status, 403);
   EXPECT_EQ(connect().exchange(get("/work", {{"X-Forwarded-For", "192.0.2.7"}})).status, 403);
   EXPECT_THAT(upstream.connections(), IsEmpty());
   EXPECT_EQ(connect().exchange(get("/work", {{"X-Forwarded-For", "192.0.2.7, 10.1.2.3"}})).status, 200);
-  const Message& request = upstream.requests().front().message;
+  const Message request = upstream.requests().front().message;
   EXPECT_EQ(request.header("X-Forwarded-For"), "10.1.2.3, 127.0.0.1");
   hangup->stop();
   const auto exchanges = hangup->access_log("exchange");
