@@ -150,7 +150,7 @@ TEST_F(AccessControl, TokensAreReadAgainOnSighupWhileRequestsRun) {
   Client waiting = connect();
   upstream.on("/slow", Script().after_body().gate("go").send(response(200, "done")));
   waiting.send(get("/slow", bearer("first")));
-  upstream.wait_for_requests(1);
+  upstream.wait_for_request("/slow");
   write_tokens("second", "ben");
   reload("reloaded the tokens of auth");
   EXPECT_EQ(connect().exchange(get("/work", bearer("first"))).status, 401);
