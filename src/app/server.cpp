@@ -21,6 +21,7 @@
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/socket.h>
 #include <hangup/observe/admin.h>
+#include <hangup/proxy/bearer_tokens.h>
 
 namespace hangup::app {
 namespace {
@@ -83,6 +84,7 @@ class Server::Impl {
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
  private:
+  void open_access();
   Result<void> open_outbox();
   Result<void> open_admin();
   Result<void> listen(const config::Listener& listener);
@@ -93,6 +95,7 @@ class Server::Impl {
   std::shared_ptr<const config::Config> config_;
   const proxy::Router router_;
   observe::Loggers loggers_;
+  std::unique_ptr<proxy::BearerTokens> tokens_;  // null without `auth`
   std::unique_ptr<cleanup::Outbox> outbox_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
@@ -109,8 +112,14 @@ Result<void> Server::Impl::start() {
   loggers_ = std::move(*loggers);
   if (auto opened = open_outbox(); !opened) return opened;
 
-  Shared shared{
-      .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
+  open_access();
+
+  Shared shared{.config = config_,
+                .router = router_,
+                .tokens = tokens_.get(),
+                .upstreams = {},
+                .outbox = *outbox_,
+                .loggers = loggers_};
   for (const auto& upstream : config_->upstreams) {
     auto made = upstream::make_shared_upstream(upstream);
     if (!made) return std::unexpected(std::move(made.error()));
@@ -131,6 +140,25 @@ Result<void> Server::Impl::start() {
                        addresses_[i].to_string(), workers_.size());
   }
   return {};
+}
+
+void Server::Impl::open_access() {
+  if (::geteuid() == 0) {
+    loggers_.log->warn(
+        "hangup runs as root, which it never needs: run it as a user of its own; for ports below 1024 give "
+        "that CAP_NET_BIND_SERVICE");
+  }
+  if (!config_->auth) return;
+  tokens_ = std::make_unique<proxy::BearerTokens>(config_->auth->tokens);
+  reloadables_.push_back({"the tokens of auth", [this]() -> Result<void> {
+                            auto tokens = config::read_tokens(*config_->auth);
+                            if (tokens)
+                              return static_cast<void>(tokens_->replace(*std::move(tokens))), Result<void>{};
+                            std::string faults;
+                            for (const Error& fault : tokens.error())
+                              faults.append(faults.empty() ? "" : "; ").append(fault.message);
+                            return std::unexpected(Error{std::move(faults)});
+                          }});
 }
 
 Result<void> Server::Impl::open_admin() {
@@ -177,6 +205,7 @@ Result<void> Server::Impl::open_outbox() {
     record.request_id = exchange.request_id;
     record.client_ip = exchange.client_ip;
     record.client_port = exchange.client_port;
+    record.user = exchange.user;
     record.method = exchange.method;
     record.host = exchange.host;
     record.path = exchange.path;

@@ -23,6 +23,7 @@ Worker::Worker(const Shared& shared)
   proxy_ = std::make_unique<proxy::Proxy>(proxy::Dependencies{.scheduler = loop_,
                                                               .config = shared.config,
                                                               .router = shared.router,
+                                                              .tokens = shared.tokens,
                                                               .upstreams = std::move(upstreams),
                                                               .outbox = shared.outbox,
                                                               .journal = journal_.get(),

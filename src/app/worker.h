@@ -21,6 +21,7 @@ namespace hangup::app {
 struct Shared {
   std::shared_ptr<const config::Config> config;
   const proxy::Router& router;
+  const proxy::BearerTokens* tokens;  // null without `auth`
   std::map<const config::Upstream*, std::shared_ptr<upstream::SharedUpstream>> upstreams;
   cleanup::Outbox& outbox;
   observe::Loggers& loggers;

@@ -7,8 +7,13 @@
 namespace hangup::cleanup {
 namespace {
 
-constexpr std::uint8_t version = 2;
-constexpr std::uint8_t without_upstream = 1;  // and without server_name, as earlier ones wrote it
+// The second one has more at its end. The first is written where there is none of that, for older releases.
+constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version_with_more = 2;
+
+bool has_more(const Delivery& delivery) {
+  return !delivery.given_id.empty() || !delivery.upstream.empty() || !delivery.server_name.empty();
+}
 
 std::int64_t nanoseconds(Duration duration) {
   return duration.count();
@@ -18,10 +23,9 @@ std::int64_t nanoseconds(Duration duration) {
 
 void encode(std::string& out, const Delivery& delivery) {
   ByteWriter writer(out);
-  writer.number(version);
-  for (const std::string* text :
-       {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method, &delivery.url,
-        &delivery.socket, &delivery.body, &delivery.upstream, &delivery.server_name}) {
+  writer.number(has_more(delivery) ? version_with_more : version);
+  for (const std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
+                                  &delivery.url, &delivery.socket, &delivery.body}) {
     writer.string(*text);
   }
   writer.number(static_cast<std::uint32_t>(delivery.turn));
@@ -41,20 +45,20 @@ void encode(std::string& out, const Delivery& delivery) {
   writer.number(static_cast<std::uint8_t>(delivery.expire_after.has_value()));
   writer.number(nanoseconds(delivery.expire_after.value_or(Duration::zero())));
   writer.number(static_cast<std::uint8_t>(delivery.is_signed));
+  if (!has_more(delivery)) return;
+  for (const std::string* text : {&delivery.given_id, &delivery.upstream, &delivery.server_name}) {
+    writer.string(*text);
+  }
 }
 
 std::optional<Delivery> decode_delivery(std::string_view bytes) {
   ByteReader reader(bytes);
-  const auto written_as = reader.number<std::uint8_t>();
-  if (written_as != version && written_as != without_upstream) return std::nullopt;
+  const auto written = reader.number<std::uint8_t>();
+  if (written != version && written != version_with_more) return std::nullopt;
   Delivery delivery;
   for (std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
                             &delivery.url, &delivery.socket, &delivery.body}) {
     *text = reader.string();
-  }
-  if (written_as != without_upstream) {
-    delivery.upstream = reader.string();
-    delivery.server_name = reader.string();
   }
   delivery.turn = reader.number<std::uint32_t>();
   const auto headers = reader.count(2 * sizeof(std::uint32_t));
@@ -76,6 +80,11 @@ std::optional<Delivery> decode_delivery(std::string_view bytes) {
   const Duration expire_after(reader.number<std::int64_t>());
   if (expires) delivery.expire_after = expire_after;
   delivery.is_signed = reader.number<std::uint8_t>() != 0;
+  if (written == version_with_more) {
+    for (std::string* text : {&delivery.given_id, &delivery.upstream, &delivery.server_name}) {
+      *text = reader.string();
+    }
+  }
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
   return delivery;
 }

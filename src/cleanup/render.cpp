@@ -118,9 +118,13 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
     headers->emplace_back("Host", std::move(target->host));
   }
 
+  std::string scratch;
+  static const config::VariableRef id_variable{
+      .variable = config::Variable::request_id, .name = {}, .fallback = {}, .raw = false};
+  const std::string shown_id(source.value(id_variable, scratch).value_or(request_id));
   std::string body;
   if (cleanup.body_kind == config::Cleanup::Body::cloudevent) {
-    body = make_event(source, id, request_id);
+    body = make_event(source, id, shown_id);
   } else if (cleanup.body_kind == config::Cleanup::Body::template_text) {
     auto rendered = cleanup.body.render(source, cleanup.body_place);
     if (!rendered) return std::unexpected(std::move(rendered.error()));
@@ -137,7 +141,8 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
 
   return Delivery{.id = std::move(id),
                   .cleanup = cleanup.name,
-                  .request_id = std::move(request_id),
+                  .request_id = request_id,
+                  .given_id = shown_id == request_id ? std::string() : shown_id,
                   .turn = 0,
                   .method = cleanup.method,
                   .url = std::move(target->url),

@@ -177,7 +177,7 @@ std::vector<CrashedExchange> SqliteOutbox::Impl::recover_crashed(const config::C
       if (leftover.finishing) continue;
       auto recovered = recover(leftover, config, store_.last_sign(), *log_);
       if (!recovered) continue;
-      const std::string& id = recovered->exchange.request_id;
+      const std::string& id = recovered->exchange.id;
       if (spooled.contains(id) || store_.knows_exchange(id)) continue;  // it had ended before
       if (!recovered->deliveries.empty()) input.exchanges.push_back(std::move(recovered->deliveries));
       crashed.push_back(std::move(recovered->exchange));

@@ -1,5 +1,4 @@
 #include "config/cleanup_target.h"
-#include "config/networks.h"
 #include "config/secrets.h"
 #include "config/sections.h"
 #include "config/variables.h"
@@ -131,7 +130,7 @@ std::shared_ptr<const Cleanup> read_cleanup(Reader& reader, const Node& node, st
   Section section(reader, node, cleanup->name);
   std::vector<TemplateText> templates;
   read_target(section, *cleanup, templates);
-  read_allowed_networks(section, cleanup->allow);
+  section.networks("allow", cleanup->allow);
   if (const Node* method = section.optional("method")) {
     if (auto text = read_method(reader, *method, "method")) cleanup->method = std::move(*text);
   }

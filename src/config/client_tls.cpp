@@ -7,11 +7,14 @@ namespace hangup::config {
 namespace {
 
 // A file that is there. Whether it holds what it should is found out when TLS is set up.
-void read_file_name(Section& section, std::string_view key, std::filesystem::path& out) {
+void read_file_name(Section& section, std::string_view key, std::filesystem::path& out,
+                    bool is_secret = false) {
   std::string name;
   section.text(key, name);
   if (name.empty()) return;
-  if (const auto readable = check_readable(name); !readable) {
+  const auto readable =
+      is_secret ? check_secret_file(name, section.reader().secret_policy()) : check_readable(name);
+  if (!readable) {
     section.reader().problem(section.node().find(key)->value->position,
                              shown(key) + ": " + name + ": " + readable.error().message);
   }
@@ -31,7 +34,7 @@ void read_server_name(Section& section, std::string& out) {
 void read_client_tls(Section& section, ClientTls& tls) {
   read_file_name(section, "ca", tls.ca);
   read_file_name(section, "cert", tls.certificate);
-  read_file_name(section, "key", tls.key);
+  read_file_name(section, "key", tls.key, true);
   read_server_name(section, tls.server_name);
   if (section.has("cert") == section.has("key")) return;
   const bool has_cert = section.has("cert");

@@ -45,7 +45,13 @@ bool Exchange::send_request() {
   RenderedValues values;
   sent_to_ = server_;
   const ExchangeVariables known = variables();
-  forward_request_fields(fields, values, head_, client_info_, id_, host, route_->request, known);
+  // A token of ours is no server's business unless the configuration says so.
+  const bool authorization_goes_on = user_.empty() || proxy_.needs().config->auth->forward_authorization;
+  const RequestContext context{.origin = origin_,
+                               .request_id = request_id(),
+                               .host = host,
+                               .keep_authorization = authorization_goes_on};
+  forward_request_fields(fields, values, head_, context, route_->request, known);
   std::string target;
   const std::string_view to = forwarded_target(head_, route_->request, known, target);
   enter_journal();
@@ -90,8 +96,8 @@ void Exchange::keep_request_body(std::string_view data, bool last) {
 }
 
 void Exchange::body_left_alone(std::string_view reason) {
-  proxy_.needs().log.info("set_json left the request body as it is request_id={} route={} reason=\"{}\"", id_,
-                          route_->name, reason);
+  proxy_.needs().log.info("set_json left the request body as it is request_id={} route={} reason=\"{}\"",
+                          request_id(), route_->name, reason);
 }
 
 void Exchange::on_request_body(std::string_view data, bool last) {

@@ -42,28 +42,29 @@ void append_set_fields(std::vector<http::Field>& out, RenderedValues& values,
 }  // namespace
 
 void forward_request_fields(std::vector<http::Field>& out, RenderedValues& values,
-                            const http::RequestHead& request, const downstream::ClientInfo& client,
-                            std::string_view request_id, std::string_view host,
+                            const http::RequestHead& request, const RequestContext& context,
                             const config::HeaderChanges& changes, const config::VariableSource& variables) {
   const http::HopByHop hop_by_hop(request.fields);
   const auto add = [&](std::string_view name, std::string_view value) {
     if (!value.empty() && !changed(changes, name)) out.push_back({name, value});
   };
-  out.push_back({"Host", host});
+  out.push_back({"Host", context.host});
   for (const http::Field& field : request.fields) {
     if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) ||
         any_of(replaced_request_fields, field.name) || changed(changes, field.name)) {
       continue;
     }
+    if (!context.keep_authorization && equals_ignoring_case(field.name, "authorization")) continue;
     // An expectation of nothing, or of a client that can't be told.
     if (!request.expects_continue && equals_ignoring_case(field.name, "expect")) continue;
     out.push_back(field);
   }
   add("Via", request.version == http::Version::http11 ? "1.1 hangup" : "1.0 hangup");
-  add("X-Forwarded-For", client.ip);
-  add("X-Forwarded-Proto", client.secure ? "https" : "http");
-  add("X-Forwarded-Host", request.host);
-  add("X-Request-Id", request_id);
+  const Origin& origin = context.origin;
+  add("X-Forwarded-For", origin.chain);
+  add("X-Forwarded-Proto", origin.secure ? "https" : "http");
+  add("X-Forwarded-Host", origin.host.empty() ? request.host : std::string_view(origin.host));
+  add("X-Request-Id", context.request_id);
   append_set_fields(out, values, changes, variables);
 }
 

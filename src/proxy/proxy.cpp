@@ -1,3 +1,4 @@
+#include "proxy/access.h"
 #include "proxy/exchange.h"
 #include "proxy/route_plan.h"
 
@@ -7,7 +8,10 @@
 
 namespace hangup::proxy {
 
-Proxy::Proxy(Dependencies dependencies) : needs_(std::move(dependencies)), ids_(needs_.scheduler) {
+Proxy::Proxy(Dependencies dependencies)
+    : needs_(std::move(dependencies)),
+      ids_(needs_.scheduler),
+      access_(std::make_unique<Access>(needs_.tokens)) {
   for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route);
 }
 

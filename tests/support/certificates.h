@@ -84,6 +84,7 @@ class PemFiles {
     if (file == nullptr) std::abort();
     content(file);
     std::fclose(file);
+    std::filesystem::permissions(path(name), std::filesystem::perms(0600));
     return path(name);
   }
   std::filesystem::path directory_;

@@ -26,7 +26,7 @@ std::string value_of(const std::string& line, const std::string& key) {
 std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration) {
   const auto file = dir / "hangup.yaml";
   std::string text = configuration + "\naccess_log: {path: \"" + (dir / "access.log").string() + "\"}\n" +
-                     "log: {path: stderr, level: debug}\n";
+                     "log: {path: stderr, level: trace}\n";
   if (!text.contains("\noutbox:")) text += "outbox: {path: \"" + (dir / "outbox.db").string() + "\"}\n";
   write_file(file, text);
   return {binary(), "run", "-c", file.string()};

@@ -25,8 +25,11 @@ namespace hangup::cleanup {
 struct Delivery {
   std::string id;          // webhook-id: stable over attempts, the receiver removes duplicates by it
   std::string cleanup;     // name in the configuration
-  std::string request_id;  // of the exchange
-  unsigned turn = 0;       // among the exchange's: one waits until all of lower turns have ended
+  std::string request_id;  // of the exchange: hangup's own, which is no other's
+  std::string given_id;    // {request.id} where that is another one, which a trusted proxy gave; else ""
+  // What logs and commands show.
+  const std::string& shown_id() const { return given_id.empty() ? request_id : given_id; }
+  unsigned turn = 0;  // among the exchange's: one waits until all of lower turns have ended
   std::string method;
   std::string url;     // absolute, http or https
   std::string socket;  // path of the UNIX socket to connect to; "" for what the URL names
@@ -55,8 +58,8 @@ struct Delivery {
 // `skipped`. `id` is the webhook-id. Any thread.
 //
 // The body is by default a CloudEvents 1.0 event: id is the webhook-id, source "/hangup/routes/<route>", type
-// "dev.hangup.exchange.<outcome>", subject the request id, and data has request_id, outcome, phase, route,
-// method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
+// "dev.hangup.exchange.<outcome>", subject {request.id}, and data has that as request_id, outcome, phase,
+// route, method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
 // User-Agent are defaults; a configured header that would contradict the framing or the delivery's identity
 // is left out.
 //
@@ -73,6 +76,7 @@ struct Owed {
 
 // Renders all cleanups of the route, in their order; `server` had the request, null if none. Any thread.
 //
+// `request_id` is hangup's own: {request.id} may be a trusted proxy's, which can give it to several requests.
 // Webhook-ids follow from the request id ("<request id>-0" for the route's first cleanup, "<request id>-0-1"
 // for the second server of one that goes to every server): whoever renders what an exchange owes once more,
 // after a crash, gets the same ids, and receivers and the outbox see that they have it already. Anything
@@ -122,7 +126,8 @@ class SnapshotPlan {
   // body, has come. The same for fields of the request's JSON body.
   bool names_response() const { return names_response_; }
   bool names_request_json() const { return names_request_json_; }
-  // Appends a snapshot to `out`. `source` is asked for each variable; those without a value are left out.
+  // Appends a snapshot to `out`. `request_id` is hangup's own. `source` is asked for each variable; those
+  // without a value are left out.
   void append(std::string& out, const config::VariableSource& source, std::string_view request_id,
               WallTime started) const;
 

@@ -18,6 +18,7 @@
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
 #include <hangup/config/template.h>
+#include <hangup/config/tokens.h>
 #include <hangup/http/message.h>
 
 namespace hangup::config {
@@ -173,6 +174,11 @@ struct Route {
   std::string name;  // unique
   Position position;
   Match match;
+  struct Access {
+    Networks allow;  // clients; empty for any, others get 403
+    // Whether a token is needed where the configuration has an `auth:`.
+    enum class Auth : std::uint8_t { token, none } auth = Auth::token;
+  } access;
   std::shared_ptr<const Upstream> upstream;
   RequestChanges request;
   HeaderChanges response;
@@ -203,6 +209,7 @@ struct Config {
   unsigned workers = 0;             // never 0 once read: `auto` is the number of CPUs this process may use
   std::vector<Listener> listeners;  // at least one
   std::vector<std::shared_ptr<const Upstream>> upstreams;
+  std::optional<Auth> auth;                              // nullopt: no route needs a token
   std::vector<Route> routes;                             // first match wins
   std::vector<std::shared_ptr<const Cleanup>> cleanups;  // inline ones too
   std::optional<Networks> receivers;  // receivers.allow: where cleanups may connect to; nullopt: anywhere

@@ -17,11 +17,13 @@
 #include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
 #include <hangup/observe/access_log.h>
+#include <hangup/proxy/bearer_tokens.h>
 #include <hangup/proxy/router.h>
 #include <hangup/upstream/upstream.h>
 
 namespace hangup::proxy {
 
+class Access;
 class Exchange;
 struct RoutePlan;
 
@@ -30,6 +32,7 @@ struct Dependencies {
   Scheduler& scheduler;
   std::shared_ptr<const config::Config> config;
   const Router& router;
+  const BearerTokens* tokens = nullptr;  // null: the configuration has no `auth`
   // This worker's side of each upstream of the configuration.
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   cleanup::Outbox& outbox;
@@ -57,6 +60,7 @@ class Proxy final : public downstream::RequestSink {
   // For exchanges.
   const Dependencies& needs() const { return needs_; }
   std::string new_id() { return ids_.next(); }
+  Access& access() { return *access_; }
   // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.
   void remove(Exchange& exchange);
   // Of a route of the configuration.
@@ -71,6 +75,7 @@ class Proxy final : public downstream::RequestSink {
 
   Dependencies needs_;
   UuidGenerator ids_;
+  std::unique_ptr<Access> access_;
   std::vector<http::Field> fields_;
   std::string scratch_;
   std::vector<RoutePlan> plans_;  // as the configuration's routes

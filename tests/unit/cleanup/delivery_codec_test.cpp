@@ -50,6 +50,22 @@ TEST(DeliveryCodec, ReadsBackWhatItWrote) {
   EXPECT_EQ(after->is_signed, before.is_signed);
 }
 
+// Whose deliveries are in a file that an older release may have to read.
+TEST(DeliveryCodec, WritesAGivenIdOnlyWhereThereIsOne) {
+  Delivery delivery = full();
+  const std::string without = encode(delivery);
+  EXPECT_EQ(without.front(), 1);
+  EXPECT_EQ(decode_delivery(without)->given_id, "");
+  delivery.given_id = "of-the-proxy";
+  const std::string with = encode(delivery);
+  EXPECT_EQ(with.front(), 2);
+  ASSERT_TRUE(decode_delivery(with));
+  EXPECT_EQ(decode_delivery(with)->given_id, "of-the-proxy");
+  EXPECT_EQ(decode_delivery(with)->request_id, delivery.request_id);
+  for (std::size_t size = 0; size < with.size(); ++size)
+    ASSERT_FALSE(decode_delivery(std::string_view(with).substr(0, size))) << size;
+}
+
 TEST(DeliveryCodec, KeepsThatADeliveryNeverExpires) {
   Delivery delivery = make_delivery("req");
   delivery.expire_after.reset();

@@ -353,6 +353,19 @@ TEST_F(RenderAll, APathCantMoveTheCallToAnotherHost) {
   EXPECT_EQ(owed(first()).skipped, "the path for the server does not start with a /");
 }
 
+TEST_F(RenderAll, AProxysRequestIdIsSaidButIdentifiesNothing) {
+  exchange.values[{Variable::request_id, ""}] = "of-the-proxy";
+  add("http://a/{request.id}");
+  const Delivery delivery = owed(first(), "own").deliveries.at(0);
+  EXPECT_EQ(delivery.id, "own-0");
+  EXPECT_EQ(delivery.request_id, "own");
+  EXPECT_EQ(delivery.given_id, "of-the-proxy");
+  EXPECT_EQ(delivery.url, "http://a/of-the-proxy");
+  EXPECT_NE(delivery.body.find(R"("subject":"of-the-proxy")"), std::string::npos) << delivery.body;
+  EXPECT_NE(delivery.body.find(R"("request_id":"of-the-proxy")"), std::string::npos) << delivery.body;
+  EXPECT_EQ(delivery.body.find("\"own\""), std::string::npos) << delivery.body;
+}
+
 TEST_F(RenderAll, AnIdNeverHasBytesThatAHeaderOrASignatureCantBear) {
   add("http://a/");
   const Delivery delivery = owed(first(), "a.b\r\n\xff c").deliveries.at(0);

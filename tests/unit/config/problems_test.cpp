@@ -66,18 +66,21 @@ TEST(Problems, AreReportedAtOnceInTheOrderOfTheFile) {
 }
 
 TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
+  EXPECT_THAT(problems(with("worker: 1\n")),
+              ElementsAre("10:1: unknown key `worker`, expected one of: secrets, workers, listeners, auth, "
+                          "upstreams, cleanups, receivers, routes, "
+                          "outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
   EXPECT_THAT(
-      problems(with("worker: 1\n")),
-      ElementsAre("10:1: unknown key `worker`, expected one of: workers, listeners, upstreams, cleanups, "
-                  "receivers, routes, outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
-  EXPECT_THAT(problems(with("auth: {}\n")),
-              ElementsAre("10:1: unknown key `auth`, expected one of: workers, listeners, upstreams, "
-                          "cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
+      problems(with("metrics: {}\n")),
+      ElementsAre(
+          "10:1: unknown key `metrics`, expected one of: secrets, workers, listeners, auth, upstreams, "
+          "cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
   EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
               ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
 }
 
 TEST(Problems, UnknownKeysAreFoundInEverySection) {
+  const TempFile value("x");
   for (const std::string& text :
        {with_listeners(" [{address: \"127.0.0.1:0\", zzz: 1}]\n"),
         with_listeners(" [{address: \"127.0.0.1:0\", limits: {zzz: 1}}]\n"),
@@ -96,9 +99,11 @@ TEST(Problems, UnknownKeysAreFoundInEverySection) {
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", retry: {backoff: "
                    "{zzz: 1}}}}"),
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"https://127.0.0.1/\", tls: {zzz: 1}}}"),
-        with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", headers: {A: {file: "
-                   "/proc/self/comm, zzz: 1}}}}"),
+        with_route(
+            "upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", headers: {A: {file: " +
+            value.path() + ", zzz: 1}}}}"),
         with("outbox: {zzz: 1}\n"),
+        with("secrets: {zzz: 1}\n"),
         with("access_log: {zzz: 1}\n"),
         with("log: {zzz: 1}\n"),
         with("shutdown: {zzz: 1}\n")}) {
