@@ -1,0 +1,173 @@
+// Clients that send without end what never becomes a request, or as many pieces as there can be.
+#include "e2e/attack_test.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+namespace hangup::test {
+namespace {
+
+class FloodAttack : public Attack {
+ protected:
+  // Sends `opening` and then `again` without end, until hangup closes. It has to answer with that status
+  // before much was sent, and to go on serving others.
+  void expect_refused(const std::string& opening, const std::string& again, int status) {
+    start_calm();
+    Client client = connect();
+    client.send(opening);
+    std::string block;
+    while (block.size() < 64 * 1024) block += again;
+    constexpr std::uint64_t most = 64ULL << 20U;
+    std::uint64_t sent = 0;
+    while (sent < most && client.try_send(block)) sent += block.size();
+    EXPECT_LT(sent, most) << "it takes for ever";
+    expect_others_served();
+    expect_memory_below(8U << 20U);
+    // The answer may have been lost to a reset: hangup does not read for ever. The log tells.
+    const Json exchange = hangup->wait_for_log(
+        "the refusal", [](const Json& line) { return line.at("outcome") == "rejected"; });
+    EXPECT_EQ(exchange.at("status"), status) << exchange;
+    for (const RequestRecord& request : upstream.requests()) {
+      if (request.message.target == "/flood") {
+        EXPECT_FALSE(request.message.complete);
+      }
+    }
+  }
+  static std::string chunked(const std::string& target) {
+    return "POST " + target + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  }
+};
+
+TEST_F(FloodAttack, OfFieldsIsRefused) {
+  expect_refused("GET /flood HTTP/1.1\r\nHost: a\r\n", "X-A: b\r\n", 431);
+}
+
+TEST_F(FloodAttack, OfOneFieldIsRefused) {
+  expect_refused("GET /flood HTTP/1.1\r\nHost: a\r\nX-A: ", "a", 431);
+}
+
+TEST_F(FloodAttack, OfATargetIsRefused) {
+  expect_refused("GET /", "a", 414);
+}
+
+TEST_F(FloodAttack, OfAMethodIsRefused) {
+  expect_refused("G", "G", 501);
+}
+
+TEST_F(FloodAttack, OfEmptyLinesBeforeARequestIsRefused) {
+  expect_refused("\r\n", "\r\n", 400);
+}
+
+TEST_F(FloodAttack, OfZerosOfAChunksSizeIsRefused) {
+  expect_refused(chunked("/flood") + chunk("good"), "0", 400);
+}
+
+TEST_F(FloodAttack, OfAChunksExtensionsIsRefused) {
+  expect_refused(chunked("/flood") + chunk("good") + "4", ";a=b", 400);
+}
+
+TEST_F(FloodAttack, OfTrailersIsRefused) {
+  expect_refused(chunked("/flood") + chunk("good") + "0\r\n", "X-A: b\r\n", 431);
+}
+
+TEST_F(FloodAttack, OfOneTrailerIsRefused) {
+  expect_refused(chunked("/flood") + chunk("good") + "0\r\nX-A: ", "a", 431);
+}
+
+TEST_F(FloodAttack, OfABodyBeyondItsLimitIsRefused) {
+  expect_refused(chunked("/flood"), chunk(std::string(1024, 'x')), 413);
+}
+
+// Responses that nobody reads stop hangup from reading more requests.
+TEST_F(FloodAttack, OfPipelinedRequestsIsNotReadWithoutBound) {
+  start_calm();
+  Client client = connect({.receive = 4096, .send = 4096});
+  std::string block;
+  while (block.size() < 64 * 1024) block += get("/pipelined");
+  client.send_until_blocked(block, 32U << 20U);
+  expect_others_served();
+  expect_memory_below(8U << 20U);
+  client.reset();
+  expect_others_served();
+}
+
+// A large head in small pieces: each is looked at once, and nothing is copied for each.
+TEST_F(FloodAttack, OfPiecesOfAHeadCostsInProportion) {
+  Yaml yaml;
+  yaml.listener = "limits: {header_bytes: 16MiB, headers: 10}";
+  yaml.upstream = "timeouts: {first_byte: 60s}";
+  start_calm(yaml);
+  expect_linear(2U << 20U, [&](std::uint64_t size) {
+    Client client = connect();
+    client.send("GET /head HTTP/1.1\r\nHost: a\r\nX-Large: ");
+    const std::string piece(512, 'a');
+    for (std::uint64_t sent = 0; sent < size; sent += piece.size()) client.send(piece);
+    client.reset();
+    expect_others_served();
+  });
+  expect_memory_below(64U << 20U);
+}
+
+TEST_F(FloodAttack, OfSmallFieldsCostsInProportion) {
+  Yaml yaml;
+  yaml.listener = "limits: {header_bytes: 1MiB, headers: 10000}";
+  start_calm(yaml);
+  expect_linear(4000, [&](std::uint64_t count) {
+    std::string fields;
+    for (std::uint64_t i = 0; i < count; ++i) fields += "A: b\r\n";
+    for (int i = 0; i < 4; ++i) {
+      // Whatever the server makes of so many.
+      Client client = connect();
+      client.send("GET /fields HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");
+      client.read_response();
+    }
+  });
+}
+
+TEST_F(FloodAttack, OfTinyChunksCostsInProportion) {
+  Yaml yaml;
+  yaml.listener = "limits: {body_bytes: 64MiB}";
+  start_calm(yaml);
+  expect_linear(200'000, [&](std::uint64_t count) {
+    std::string block;
+    for (int i = 0; i < 1000; ++i) block += "1\r\na\r\n";
+    Client client = connect();
+    client.send(chunked("/chunks"));
+    for (std::uint64_t sent = 0; sent < count; sent += 1000) client.send(block);
+    client.send(last_chunk);
+    EXPECT_EQ(client.read_response("POST").body, "ok");
+  });
+  expect_memory_below(8U << 20U);
+}
+
+TEST_F(FloodAttack, OfABodyByteByByteCostsInProportion) {
+  start_calm();
+  expect_linear(20'000, [&](std::uint64_t size) {
+    Client client = connect();
+    client.send(fmt::format("POST /bytes HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", size));
+    for (std::uint64_t sent = 0; sent < size; ++sent) client.send("a");
+    EXPECT_EQ(client.read_response("POST").body, "ok");
+  });
+}
+
+// A client that sends as fast as it can has no more than its share of a worker.
+TEST_F(FloodAttack, OfOneWorkerLeavesItToOthersToo) {
+  Yaml yaml;
+  yaml.workers = 1;
+  yaml.listener = "limits: {body_bytes: 1GiB}";
+  start_calm(yaml);
+  Client flooder = connect();
+  flooder.send("PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+  std::jthread flood([&](const std::stop_token& stop) {
+    const std::string block(256 * 1024, 'x');
+    while (!stop.stop_requested() && flooder.try_send(block)) {
+    }
+  });
+  upstream.wait_for_body("/upload", 1 << 20);
+  for (int i = 0; i < 50; ++i) expect_others_served();
+  flood.request_stop();
+}
+
+}  // namespace
+}  // namespace hangup::test
