@@ -33,7 +33,9 @@ Admission::Admission(net::EventLoop& loop, SharedListener& shared, Host& host)
       }) {
   waiter_.wake = [this] {
     loop_.post([this, alive = std::weak_ptr(alive_)] {
-      if (!alive.expired()) on_place_free();
+      if (alive.expired()) return;
+      waiting_ = false;
+      admit_held();
     });
   };
 }
@@ -44,24 +46,33 @@ Admission::~Admission() {
 
 ConnectionPlace Admission::place() {
   if (!shared_.limits.waits_when_full()) return shared_.limits.take();
-  ConnectionPlace place = shared_.limits.take_or_wait(waiter_);
-  if (!place) {
-    full_.happened();
-    host_.pause_accepting();
-  }
+  ConnectionPlace place = wait_for_place();
+  if (!place) full_.happened();
+  return place;
+}
+
+ConnectionPlace Admission::wait_for_place() {
+  ConnectionPlace place;
+  if (!waiting_) place = shared_.limits.take_or_wait(waiter_);
+  waiting_ = !place;
+  if (waiting_) host_.pause_accepting();
   return place;
 }
 
 void Admission::hold_or_refuse(Arrival arrival) {
-  if (shared_.limits.waits_when_full()) return held_.push_back(std::move(arrival));
+  if (shared_.limits.waits_when_full()) {
+    held_.push_back(std::move(arrival));
+    if (!waiting_) admit_held();  // there was a place between its accept and now
+    return;
+  }
   full_.happened();
   refusals_.refuse(std::move(arrival.seat), std::move(arrival.socket),
                    "this server has as many connections as it may; try again later");
 }
 
-void Admission::on_place_free() {
+void Admission::admit_held() {
   while (!held_.empty()) {
-    ConnectionPlace place = shared_.limits.take_or_wait(waiter_);
+    ConnectionPlace place = wait_for_place();
     if (!place) return;
     Arrival arrival = std::move(held_.front());
     held_.pop_front();

@@ -55,12 +55,14 @@ class Admission {
   void drain();
 
  private:
-  void on_place_free();
+  ConnectionPlace wait_for_place();
+  void admit_held();
 
   net::EventLoop& loop_;
   SharedListener& shared_;
   Host& host_;
   ConnectionLimits::Waiter waiter_;
+  bool waiting_ = false;      // will be woken; accepting is paused
   std::deque<Arrival> held_;  // without a place
   Refusals refusals_;
   std::string refused_client_;  // the last one

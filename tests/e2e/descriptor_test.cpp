@@ -65,7 +65,9 @@ TEST_F(Descriptors, ThatAreUsedUpLeaveExchangesInFlightAlone) {
 }
 
 TEST_F(Descriptors, ThatOthersGiveBackLetTheNextClientIn) {
-  start();
+  Yaml yaml;
+  yaml.workers = 1;  // whose connection to the server is used again
+  start(yaml);
   Client first = connect();
   EXPECT_EQ(first.exchange(get("/work")).body, "ok");
   hangup->limit_descriptors(hangup->descriptors());
