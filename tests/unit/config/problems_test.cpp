@@ -163,7 +163,7 @@ TEST(Problems, Listeners) {
                {" [{address: \"127.0.0.1:0\", limits: {connections: §0}}]\n",
                 "`connections`: found `0`, expected a whole number from 1 to 10000000"},
                {" [{address: \"127.0.0.1:0\", limits: {when_full: §drop}}]\n",
-                "`when_full`: found `drop`, expected one of: wait, reject"},
+                "`when_full`: found `drop`, expected wait or reject"},
                {" [{address: \"127.0.0.1:0\", limits: {connections_per_client: §-1}}]\n",
                 "`connections_per_client`: found `-1`, expected a whole number from 0 to 10000000"},
                {" [{address: \"127.0.0.1:0\", limits: {body_bytes: §1MB}}]\n",
