@@ -60,6 +60,7 @@ ConnectionPlace Admission::wait_for_place() {
 }
 
 void Admission::hold_or_refuse(Arrival arrival) {
+  if (draining_) return;  // accepted just before: closed, as those in the kernel's queue are
   if (shared_.limits.waits_when_full()) {
     held_.push_back(std::move(arrival));
     if (!waiting_) admit_held();  // there was a place between its accept and now
@@ -98,6 +99,7 @@ void Admission::on_accept_error(int error) {
 }
 
 void Admission::drain() {
+  draining_ = true;
   shared_.limits.forget(waiter_);
   held_.clear();
 }

@@ -62,7 +62,8 @@ class Admission {
   SharedListener& shared_;
   Host& host_;
   ConnectionLimits::Waiter waiter_;
-  bool waiting_ = false;      // will be woken; accepting is paused
+  bool waiting_ = false;  // will be woken; accepting is paused
+  bool draining_ = false;
   std::deque<Arrival> held_;  // without a place
   Refusals refusals_;
   std::string refused_client_;  // the last one
