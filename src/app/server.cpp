@@ -1,8 +1,8 @@
+#include "app/descriptors.h"
 #include "app/worker.h"
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -29,14 +29,6 @@ namespace {
 constexpr auto ask_again = std::chrono::milliseconds(50);
 // How long cleanups that are still owed are delivered for, once the last exchange has ended.
 constexpr auto cleanup_patience = std::chrono::seconds(5);
-
-// Every exchange needs two descriptors: take as many as the system allows.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 // One listening socket a worker. TCP ones share the address by SO_REUSEPORT, so that the kernel spreads
 // connections over the workers; a UNIX socket is one socket that all accept from.
@@ -87,7 +79,8 @@ class Server::Impl {
   void open_access();
   Result<void> open_outbox();
   Result<void> open_admin();
-  Result<void> listen(const config::Listener& listener);
+  Result<void> share_descriptors();
+  Result<void> listen(downstream::SharedListener& listener);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
   void remove_unix_sockets();
@@ -97,6 +90,7 @@ class Server::Impl {
   observe::Loggers loggers_;
   std::unique_ptr<proxy::BearerTokens> tokens_;  // null without `auth`
   std::unique_ptr<cleanup::Outbox> outbox_;
+  std::vector<std::unique_ptr<downstream::SharedListener>> listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
   std::vector<Reloadable> reloadables_;
@@ -106,10 +100,10 @@ class Server::Impl {
 
 Result<void> Server::Impl::start() {
   if (auto fit = downstream::self_test(); !fit) return fit;
-  raise_descriptor_limit();
   auto loggers = observe::open_loggers(config_->access_log, config_->log);
   if (!loggers) return std::unexpected(loggers.error());
   loggers_ = std::move(*loggers);
+  if (auto shared = share_descriptors(); !shared) return shared;
   if (auto opened = open_outbox(); !opened) return opened;
 
   open_access();
@@ -130,8 +124,8 @@ Result<void> Server::Impl::start() {
     shared.upstreams[upstream.get()] = std::move(*made);
   }
   for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
-  for (const config::Listener& listener : config_->listeners) {
-    if (auto listening = listen(listener); !listening) return listening;
+  for (const auto& listener : listeners_) {
+    if (auto listening = listen(*listener); !listening) return listening;
   }
   if (auto opened = open_admin(); !opened) return opened;
   for (const auto& worker : workers_) worker->start();
@@ -229,8 +223,28 @@ Result<void> Server::Impl::open_outbox() {
   return {};
 }
 
-Result<void> Server::Impl::listen(const config::Listener& listener) {
-  auto sockets = open_sockets(listener.address, workers_.size());
+// Says how many connections each listener may have.
+Result<void> Server::Impl::share_descriptors() {
+  const std::size_t allowed = raise_descriptor_limit();
+  const auto plan = plan_descriptors(*config_, allowed);
+  if (!plan) return std::unexpected(plan.error());
+  for (std::size_t i = 0; i < config_->listeners.size(); ++i) {
+    const config::Listener& listener = config_->listeners[i];
+    const std::size_t connections = plan->connections[i];
+    if (connections < listener.connections.max) {
+      loggers_.log->warn(
+          "limits.connections lowered name={} from={} to={}: the limit on open files is {}, and all that the "
+          "configuration allows needs {}; raise it (LimitNOFILE= of systemd, --ulimit nofile= of Docker) or "
+          "lower limits.connections",
+          listener.name, listener.connections.max, connections, allowed, plan->needed);
+    }
+    listeners_.push_back(std::make_unique<downstream::SharedListener>(listener, connections, *loggers_.log));
+  }
+  return {};
+}
+
+Result<void> Server::Impl::listen(downstream::SharedListener& listener) {
+  auto sockets = open_sockets(listener.config.address, workers_.size());
   if (!sockets) return std::unexpected(sockets.error());
   const auto bound = net::local_address(sockets->front());
   if (!bound) return std::unexpected(bound.error());

@@ -44,7 +44,7 @@ Worker::~Worker() {
   stop();
 }
 
-Result<void> Worker::listen(const config::Listener& listener, net::Fd socket) {
+Result<void> Worker::listen(downstream::SharedListener& listener, net::Fd socket) {
   auto front_end = downstream::make_front_end(loop_, std::move(socket), listener, *proxy_);
   if (!front_end) return std::unexpected(front_end.error());
   front_ends_.push_back(std::move(*front_end));

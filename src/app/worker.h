@@ -34,7 +34,7 @@ class Worker {
   ~Worker();  // stops
 
   // Before start().
-  Result<void> listen(const config::Listener& listener, net::Fd socket);
+  Result<void> listen(downstream::SharedListener& listener, net::Fd socket);
   void start();
   // Stops accepting, closes idle connections.
   void drain();

@@ -8,11 +8,18 @@ namespace {
 
 constexpr std::uint64_t most_head_bytes = 16 * 1024 * 1024;
 constexpr std::uint64_t most_body_bytes = std::uint64_t{1} << 50;
+constexpr std::uint64_t most_connections = 10'000'000;
 
 void read_limits(Section& section, Listener& listener) {
   section.bytes("header_bytes", listener.head.head_bytes, 256, most_head_bytes);
   section.number("headers", listener.head.fields, 1, 10'000);
   section.bytes("body_bytes", listener.body_bytes.count, 1, most_body_bytes);
+  using WhenFull = Listener::Connections::WhenFull;
+  constexpr auto when_full = std::to_array<std::pair<std::string_view, WhenFull>>(
+      {{"wait", WhenFull::wait}, {"reject", WhenFull::reject}});
+  section.number("connections", listener.connections.max, 1, most_connections);
+  section.choice("when_full", listener.connections.when_full, when_full);
+  section.number("connections_per_client", listener.connections.per_client, 0, most_connections);
 }
 
 void read_timeouts(Section& section, Listener::Timeouts& timeouts) {

@@ -1,3 +1,4 @@
+#include "downstream/admission.h"
 #include "downstream/evhttp_server.h"
 #include "downstream/http1_connection.h"
 
@@ -9,14 +10,22 @@
 namespace hangup::downstream {
 namespace {
 
-class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public Http1Connection::Owner {
+class EvhttpFrontEnd final : public FrontEnd,
+                             public EvhttpServer::Host,
+                             public Admission::Host,
+                             public Http1Connection::Owner {
  public:
-  EvhttpFrontEnd(net::EventLoop& loop, net::Fd listening, const config::Listener& listener, RequestSink& sink)
-      : loop_(loop), listener_(listener), sink_(sink), server_(loop, std::move(listening), *this) {}
+  EvhttpFrontEnd(net::EventLoop& loop, net::Fd listening, SharedListener& shared, RequestSink& sink)
+      : loop_(loop),
+        listener_(shared.config),
+        sink_(sink),
+        server_(loop, std::move(listening), *this),
+        admission_(loop, shared, *this) {}
 
   void drain() override {
     draining_ = true;
     server_.stop_accepting();
+    admission_.drain();
     for (auto next = connections_.begin(); next != connections_.end();) {
       Http1Connection& connection = **next++;  // it may leave the list
       connection.drain();
@@ -25,11 +34,22 @@ class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public 
   std::size_t connections() const override { return connections_.size(); }
 
  private:
-  void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer) override {
-    connections_.push_front(
-        std::make_unique<Http1Connection>(*this, std::move(seat), std::move(socket), peer));
+  ConnectionPlace on_accepting() override { return admission_.place(); }
+  void on_accept_error(int error) override { admission_.on_accept_error(error); }
+  void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer,
+                   ConnectionPlace place) override {
+    Admission::Arrival arrival{std::move(socket), std::move(seat), peer, std::move(place)};
+    if (!arrival.place) return admission_.hold_or_refuse(std::move(arrival));
+    on_admitted(std::move(arrival));
+  }
+  void on_admitted(Admission::Arrival arrival) override {
+    if (!admission_.admit_client(arrival, arrival.peer)) return;
+    connections_.push_front(std::make_unique<Http1Connection>(
+        *this, std::move(arrival.seat), std::move(arrival.socket), arrival.peer, std::move(arrival.place)));
     connections_.front()->self = connections_.begin();
   }
+  void pause_accepting() override { server_.pause_accepting(); }
+  void resume_accepting() override { server_.resume_accepting(); }
 
   net::EventLoop& loop() override { return loop_; }
   const config::Listener& listener() const override { return listener_; }
@@ -46,15 +66,15 @@ class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public 
   RequestSink& sink_;
   bool draining_ = false;
   EvhttpServer server_;
-  std::list<std::unique_ptr<Http1Connection>>
-      connections_;  // destroyed before server_, whose seats they hold
+  Admission admission_;  // destroyed before server_, whose seats it holds, as connections_ do
+  std::list<std::unique_ptr<Http1Connection>> connections_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
-                                                 const config::Listener& listener, RequestSink& sink) {
-  return std::make_unique<EvhttpFrontEnd>(loop, std::move(listening), listener, sink);
+                                                 SharedListener& shared, RequestSink& sink) {
+  return std::make_unique<EvhttpFrontEnd>(loop, std::move(listening), shared, sink);
 }
 
 }  // namespace hangup::downstream

@@ -28,8 +28,9 @@ http::ParseError body_too_long() {
 }  // namespace
 
 Http1Connection::Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket,
-                                 const SocketAddress& peer)
+                                 const SocketAddress& peer, ConnectionPlace place)
     : owner_(owner),
+      place_(std::move(place)),
       seat_(std::move(seat)),
       timer_(owner.loop().make_timer([this] { on_timer(); })),
       parser_(owner.listener().head) {
@@ -121,7 +122,7 @@ void Http1Connection::take(std::string_view bytes) {
   const bool next_waits = state_ == State::exchange && (decoder_.done() || body_failed_);
   if (next_waits && (overflow_ || bytes.size() > input_cap)) {
     overflow_ = true;
-  } else if (bytes.size() < kept.size()) {
+  } else if (!kept.empty()) {  // and `bytes` is the end of it
     kept.erase(0, kept.size() - bytes.size());
     input_ = std::move(kept);
   } else {

@@ -34,7 +34,10 @@ Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
         transport->handler_.on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
       },
       this);
-  if (event_ == nullptr || event_add(event_, nullptr) != 0) std::abort();
+  if (event_ == nullptr) std::abort();
+  if (event_add(event_, nullptr) == 0) return;
+  unwatched_ = errno != 0 ? errno : ENOMEM;  // the kernel's room for watched sockets is used up
+  event_active(event_, EV_READ | EV_WRITE, 1);
 }
 
 Transport::~Transport() {
@@ -54,6 +57,7 @@ void Transport::start_tls(std::unique_ptr<TlsConnection> tls) {
 }
 
 IoResult Transport::handshake() {
+  if (unwatched_ != 0) return failed(unwatched_);
   return tls_->handshake();
 }
 
@@ -62,6 +66,7 @@ std::string Transport::explain(int error) const {
 }
 
 IoResult Transport::read(std::span<char> into) {
+  if (unwatched_ != 0) return failed(unwatched_);
   if (tls_) return tls_->read(into);
   for (;;) {
     const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
@@ -72,6 +77,7 @@ IoResult Transport::read(std::span<char> into) {
 }
 
 IoResult Transport::write(std::span<const iovec> pieces) {
+  if (unwatched_ != 0) return failed(unwatched_);
   if (tls_) return tls_->write(pieces);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
@@ -84,6 +90,7 @@ IoResult Transport::write(std::span<const iovec> pieces) {
 }
 
 PeerState Transport::peer_state() const {
+  if (unwatched_ != 0) return PeerState::gone;
   pollfd query{socket_.get(), POLLRDHUP, 0};
   if (::poll(&query, 1, 0) <= 0) return PeerState::open;
   if ((query.revents & (POLLERR | POLLHUP)) != 0) return PeerState::gone;
@@ -91,6 +98,7 @@ PeerState Transport::peer_state() const {
 }
 
 int Transport::take_error() {
+  if (unwatched_ != 0) return unwatched_;
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);

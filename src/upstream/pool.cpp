@@ -84,8 +84,12 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
   auto socket = net::start_connect(config().servers[choice.server].address);
   if (!socket) {
     shared_->closed(choice.server);
-    request.on_unreachable(choice.server,
-                           {Failure::Kind::unreachable, std::move(socket.error().message), false});
+    if (socket.error().ours) {
+      request.on_none_can_be_tried({Failure::Kind::overloaded, std::move(socket.error().message), false});
+    } else {
+      request.on_unreachable(choice.server,
+                             {Failure::Kind::unreachable, std::move(socket.error().message), false});
+    }
     return false;
   }
   auto peer = this->peer(choice.server);
@@ -222,6 +226,11 @@ void PooledRequest::on_found(Http1Connection& connection, bool connected) {
 void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
   tried_.resize(shared_.config().servers.size());
   tried_[server] = true;
+  last_failure_ = std::move(failure);
+}
+
+void PooledRequest::on_none_can_be_tried(Failure failure) {
+  tried_.assign(shared_.config().servers.size(), true);
   last_failure_ = std::move(failure);
 }
 

@@ -106,6 +106,8 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void on_found(Http1Connection& connection, bool connected);
   // A connect that failed at once.
   void on_unreachable(std::size_t server, Failure failure);
+  // It is this machine that can't connect.
+  void on_none_can_be_tried(Failure failure);
   // There is no server left to try.
   void on_none_left() { observer_.on_failed(last_failure_); }
 

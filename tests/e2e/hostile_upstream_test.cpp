@@ -23,7 +23,7 @@ class HostileUpstream : public EndToEnd {
   void expect_bounded() const {
     if (sanitized) return;  // which need memory and time of their own
     EXPECT_LT(hangup->peak_resident_bytes() - memory_, std::uint64_t{6} << 20);
-    EXPECT_LT((hangup->cpu_time() - cpu_).count(), 1500);
+    EXPECT_LT(hangup->cpu_time() - cpu_, 1500ms);
   }
   // Sends a byte after the other, until hangup has had enough of it.
   void drip(const RequestRecord& request, std::string_view bytes) {

@@ -1,6 +1,7 @@
 #include "support/hangup.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -23,13 +25,16 @@ std::string value_of(const std::string& line, const std::string& key) {
   return line.substr(value, line.find(' ', value) - value);
 }
 
-std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration) {
+std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration,
+                                       std::vector<std::string> wrapper) {
   const auto file = dir / "hangup.yaml";
   std::string text = configuration + "\naccess_log: {path: \"" + (dir / "access.log").string() + "\"}\n" +
                      "log: {path: stderr, level: trace}\n";
   if (!text.contains("\noutbox:")) text += "outbox: {path: \"" + (dir / "outbox.db").string() + "\"}\n";
   write_file(file, text);
-  return {binary(), "run", "-c", file.string()};
+  for (const std::string& word : {binary(), std::string("run"), std::string("-c"), file.string()})
+    wrapper.push_back(word);
+  return wrapper;
 }
 
 std::string tail(const std::string& text) {
@@ -70,8 +75,8 @@ std::string sanitizer_report(const std::string& text) {
   return {};
 }
 
-Hangup::Hangup(const std::string& configuration, std::size_t listeners)
-    : process_(start_command(dir_, configuration), dir_ / "stdout", dir_ / "stderr"),
+Hangup::Hangup(const std::string& configuration, std::size_t listeners, std::vector<std::string> wrapper)
+    : process_(start_command(dir_, configuration, std::move(wrapper)), dir_ / "stdout", dir_ / "stderr"),
       access_log_(dir_ / "access.log") {
   LineTail stderr_lines(dir_ / "stderr");
   try {
@@ -157,6 +162,21 @@ std::size_t Hangup::descriptors() const {
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
+void Hangup::limit_descriptors(std::size_t most) const {
+  rlimit limit{};
+  if (::prlimit(pid(), RLIMIT_NOFILE, nullptr, &limit) != 0) throw_errno("prlimit");
+  limit.rlim_cur = most;
+  if (::prlimit(pid(), RLIMIT_NOFILE, &limit, nullptr) != 0) throw_errno("prlimit");
+}
+
+std::chrono::nanoseconds Hangup::cpu_time() const {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid(), &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    throw_errno("clock_gettime");
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 // A line of /proc/PID/status, "VmRSS:     1234 kB".
 std::uint64_t Hangup::memory(const std::string& field) const {
   const std::string status = read_file("/proc/" + std::to_string(pid()) + "/status");
@@ -173,17 +193,6 @@ std::uint64_t Hangup::resident_bytes() const {
 }
 std::uint64_t Hangup::peak_resident_bytes() const {
   return memory("VmHWM");
-}
-
-std::chrono::milliseconds Hangup::cpu_time() const {
-  const std::string status = read_file("/proc/" + std::to_string(pid()) + "/stat");
-  std::istringstream fields(status.substr(status.rfind(')') + 2));  // from the third on
-  std::string skipped;
-  for (int i = 3; i < 14; ++i) fields >> skipped;
-  long user = 0;
-  long system = 0;
-  fields >> user >> system;
-  return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
 }
 
 Exit Hangup::wait_for_exit() {

@@ -43,6 +43,15 @@ struct Listener {
   Networks trusted_proxies;            // peers that are believed about who their clients are
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
+  // limits.connections, limits.when_full, limits.connections_per_client.
+  struct Connections {
+    std::size_t max = 20'000;  // open at once, over all workers
+    enum class WhenFull : std::uint8_t {
+      wait,    // in the kernel's queue, until one closes
+      reject,  // answered with 503
+    } when_full = WhenFull::wait;
+    std::size_t per_client = 0;  // from one address, or IPv6 /64: beyond it 503; 0 for no such limit
+  } connections;
   struct Timeouts {
     Duration idle = seconds(75);        // between requests of a connection
     Duration header = seconds(10);      // from a request's first byte to its head being whole; absolute

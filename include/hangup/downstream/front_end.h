@@ -4,11 +4,17 @@
 // objects, dispatches and keeps alive; the bytes of the socket are ours.
 #pragma once
 
+#include <spdlog/fwd.h>
+
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include <hangup/base/error.h>
+#include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
+#include <hangup/downstream/connection_limits.h>
 #include <hangup/net/fd.h>
 
 namespace hangup::net {
@@ -16,6 +22,24 @@ class EventLoop;
 }
 
 namespace hangup::downstream {
+
+// How often something has happened that nobody has told of yet, and whether somebody will.
+struct Tally {
+  std::atomic<std::uint64_t> times = 0;
+  std::atomic<bool> told = false;
+};
+
+// What the front ends of one listener, one a worker, share. Outlives them.
+struct SharedListener {
+  // `connections`: how many it may have; `log`: for people.
+  SharedListener(const config::Listener& listener, std::size_t connections, spdlog::logger& people)
+      : config(listener), limits(listener.connections, connections), log(people) {}
+
+  const config::Listener& config;
+  ConnectionLimits limits;
+  spdlog::logger& log;
+  Tally full, client_full, accept_failed;
+};
 
 // Threading: belongs to its loop's thread.
 class FrontEnd {
@@ -26,9 +50,9 @@ class FrontEnd {
   virtual std::size_t connections() const = 0;
 };
 
-// Takes over a listening socket. `listener` and `sink` outlive the front end. The error says what to do.
+// Takes over a listening socket. `shared` and `sink` outlive the front end. The error says what to do.
 Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
-                                                 const config::Listener& listener, RequestSink& sink);
+                                                 SharedListener& shared, RequestSink& sink);
 
 // Sends one request through a front end of its own on loopback. An error means that the libevent found at run
 // time does not behave as the take-over of its sockets needs, and that hangup must not start.

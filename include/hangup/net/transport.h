@@ -59,7 +59,8 @@ class Transport {
     ~Handler() = default;
   };
 
-  // Takes over a non-blocking socket that is connected or connecting. `handler` outlives it.
+  // Takes over a non-blocking socket that is connected or connecting. `handler` outlives it. Where the kernel
+  // has no room to watch one more, the handler is called soon, and all that it tries fails.
   Transport(EventLoop& loop, Fd socket, Handler& handler);
   ~Transport();  // closes, if release() was not called
   Transport(const Transport&) = delete;
@@ -104,6 +105,7 @@ class Transport {
   Fd socket_;
   Handler& handler_;
   event* event_;
+  int unwatched_ = 0;  // why the kernel does not watch it
   std::unique_ptr<TlsConnection> tls_;
 };
 
