@@ -1,3 +1,4 @@
+#include "app/listener_tls.h"
 #include "app/worker.h"
 
 #include <fcntl.h>
@@ -86,6 +87,7 @@ class Server::Impl {
   Result<void> open_outbox();
   Result<void> open_admin();
   Result<void> listen(const config::Listener& listener);
+  Result<void> read_tls(const config::Listener& listener, std::size_t index);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
   void remove_unix_sockets();
@@ -196,6 +198,21 @@ Result<void> Server::Impl::listen(const config::Listener& listener) {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (auto taken = workers_[i]->listen(listener, std::move((*sockets)[i])); !taken) return taken;
   }
+  if (!listener.tls) return {};
+  const std::size_t index = addresses_.size() - 1;
+  reloadables_.push_back({"certificates of listener " + listener.name,
+                          [this, &listener, index] { return read_tls(listener, index); }});
+  return read_tls(listener, index);
+}
+
+// For all connections that come from now on.
+Result<void> Server::Impl::read_tls(const config::Listener& listener, std::size_t index) {
+  auto tls = make_listener_tls(listener);
+  if (!tls) return std::unexpected(std::move(tls.error()));
+  for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now())) {
+    loggers_.log->warn("listener name={}: {}", listener.name, warning);
+  }
+  for (const auto& worker : workers_) worker->use_tls(index, *tls);
   return {};
 }
 

@@ -16,6 +16,7 @@ void read_limits(Section& section, Listener& listener) {
 }
 
 void read_timeouts(Section& section, Listener::Timeouts& timeouts) {
+  section.duration("handshake", timeouts.handshake);
   section.duration("idle", timeouts.idle);
   section.duration("header", timeouts.header);
   section.duration("body_idle", timeouts.body_idle);

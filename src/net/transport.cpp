@@ -21,7 +21,7 @@ IoResult failed(int error) {
 }  // namespace
 
 Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
-    : socket_(std::move(socket)), handler_(handler) {
+    : socket_(std::move(socket)), handler_(&handler) {
   event_ = event_new(
       loop.base(), socket_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
       [](evutil_socket_t, short what, void* self) {
@@ -30,14 +30,14 @@ Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
         const Readiness ready{.readable = (what & EV_READ) != 0,
                               .writable = (what & EV_WRITE) != 0,
                               .fin = (what & EV_CLOSED) != 0};
-        transport->handler_.on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
+        transport->handler_->on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
       },
       this);
   if (event_ == nullptr || event_add(event_, nullptr) != 0) std::abort();
 }
 
 Transport::~Transport() {
-  if (tls_) tls_->say_goodbye();
+  say_goodbye();
   if (event_ != nullptr) event_free(event_);
 }
 
@@ -94,8 +94,12 @@ void Transport::poke() {
   event_active(event_, 0, 1);
 }
 
+void Transport::say_goodbye() {
+  if (tls_ && goodbye_) tls_->say_goodbye();
+}
+
 void Transport::shutdown_write() {
-  if (tls_) tls_->say_goodbye();
+  say_goodbye();
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
@@ -105,6 +109,8 @@ void Transport::reset_on_close() {
 }
 
 Fd Transport::release() {
+  say_goodbye();
+  tls_.reset();
   event_free(event_);
   event_ = nullptr;
   return std::move(socket_);

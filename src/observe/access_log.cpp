@@ -133,6 +133,10 @@ void append_json(std::string& out, const AccessRecord& record) {
   append_string(out, record.request_id);
   out += R"(,"client":)";
   append_client(out, record);
+  out += R"(,"tls_version":)";
+  append_string_or_null(out, record.tls_version);
+  out += R"(,"tls_cipher":)";
+  append_string_or_null(out, record.tls_cipher);
   out += R"(,"method":)";
   append_string_or_null(out, record.method);
   out += R"(,"host":)";

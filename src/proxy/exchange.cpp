@@ -364,6 +364,8 @@ void Exchange::close() {
   record.request_id = id_;
   record.client_ip = client_info_.ip;
   record.client_port = client_info_.port;
+  record.tls_version = client_info_.tls_version;
+  record.tls_cipher = client_info_.tls_cipher;
   record.method = head_.method;
   record.host = head_.host;
   record.path = head_.path;

@@ -60,7 +60,8 @@ bool Exchange::send_request() {
   request_->send_head({head_.method, to, fields,
                        reframed ? http::Framing::of_length(planting_->body().size()) : head_.framing});
   const bool taken =
-      request_->send_body(planting_->body(), request_whole_, trailers ? stream_->trailers() : http::Fields());
+      request_->send_body(planting_->body(), request_whole_,
+                          trailers ? forwarded_trailers(stream_->trailers(), client_info_) : http::Fields());
   if (!request_whole_) {
     body_forwarded_ = true;
     planting_.reset();
@@ -102,7 +103,8 @@ void Exchange::on_request_body(std::string_view data, bool last) {
   if (planting_ && !request_) return keep_request_body(data, last);
   if (!request_) return;  // answered before it was whole
   body_forwarded_ = true;
-  const bool taken = request_->send_body(data, last, last ? stream_->trailers() : http::Fields());
+  const bool taken = request_->send_body(
+      data, last, last ? forwarded_trailers(stream_->trailers(), client_info_) : http::Fields());
   if (last && phase_ == Phase::sending_request) {
     transition(Phase::awaiting_response);
     wait_at_most(timeouts().first_byte);

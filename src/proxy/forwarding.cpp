@@ -31,6 +31,17 @@ bool changed(const config::HeaderChanges& changes, std::string_view name) {
          });
 }
 
+// The field that tells servers whose certificate a client has shown; "" for none.
+std::string_view subject_field(const downstream::ClientInfo& client) {
+  const bool has_one = client.listener != nullptr && client.listener->tls;
+  return has_one ? std::string_view(client.listener->tls->client_subject_header) : std::string_view();
+}
+
+bool is_subject_field(const downstream::ClientInfo& client, std::string_view name) {
+  const std::string_view subject = subject_field(client);
+  return !subject.empty() && http::same_variable(subject, name);
+}
+
 void append_set_fields(std::vector<http::Field>& out, RenderedValues& values,
                        const config::HeaderChanges& changes, const config::VariableSource& variables) {
   for (const auto& [name, value] : changes.set) {
@@ -52,7 +63,8 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   out.push_back({"Host", host});
   for (const http::Field& field : request.fields) {
     if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) ||
-        any_of(replaced_request_fields, field.name) || changed(changes, field.name)) {
+        any_of(replaced_request_fields, field.name) || is_subject_field(client, field.name) ||
+        changed(changes, field.name)) {
       continue;
     }
     // An expectation of nothing, or of a client that can't be told.
@@ -64,7 +76,16 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   add("X-Forwarded-Proto", client.secure ? "https" : "http");
   add("X-Forwarded-Host", request.host);
   add("X-Request-Id", request_id);
+  if (const std::string_view name = subject_field(client); !name.empty()) add(name, client.subject);
   append_set_fields(out, values, changes, variables);
+}
+
+http::Fields forwarded_trailers(const http::Fields& trailers, const downstream::ClientInfo& client) {
+  http::Fields out;
+  for (const http::Field& field : trailers) {
+    if (!is_subject_field(client, field.name)) out.add(field.name, field.value);
+  }
+  return out;
 }
 
 void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,

@@ -53,6 +53,8 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown.head.head_bytes, usual.head.head_bytes);
   EXPECT_EQ(shown.head.fields, usual.head.fields);
   EXPECT_EQ(shown.body_bytes, usual.body_bytes);
+  EXPECT_EQ(shown.timeouts.handshake, usual.timeouts.handshake);
+  EXPECT_EQ(shown.proxy_protocol, usual.proxy_protocol);
   EXPECT_EQ(shown.timeouts.idle, usual.timeouts.idle);
   EXPECT_EQ(shown.timeouts.header, usual.timeouts.header);
   EXPECT_EQ(shown.timeouts.body_idle, usual.timeouts.body_idle);
