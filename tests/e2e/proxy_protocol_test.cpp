@@ -121,7 +121,7 @@ TEST_F(ProxyProtocol, OfAClientThatLeavesIsNoLine) {
   }
   EXPECT_EQ(connect().exchange(v1_header + get("/alive")).status, 200);
   drain();
-  EXPECT_THAT(hangup->log(), Not(HasSubstr("not connected")));
+  EXPECT_THAT(hangup->log(), Not(HasSubstr("info not connected")));
 }
 
 TEST_F(ProxyProtocol, LeavesClosesVisible) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
@@ -17,7 +18,8 @@ namespace {
 
 void wait_for(const Fd& socket, short events, const char* what) {
   pollfd watched{.fd = socket.get(), .events = events, .revents = 0};
-  if (::poll(&watched, 1, static_cast<int>(patience.count())) <= 0) throw TimedOut(what);
+  if (::poll(&watched, 1, static_cast<int>(std::chrono::milliseconds(patience).count())) <= 0)
+    throw TimedOut(what);
 }
 
 std::string wire_protocols(const std::string& names) {
@@ -52,7 +54,11 @@ TlsClient::TlsClient(const SocketAddress& server, TlsOptions options, const Buff
     SSL_CTX_use_certificate(context, options_.identity->certificate.get());
     SSL_CTX_use_PrivateKey(context, options_.identity->key.get());
   }
-  ssl_ = {SSL_new(context), SSL_free};
+  // Freed without a goodbye, it would forbid its session to be resumed.
+  ssl_ = {SSL_new(context), [](SSL* over) {
+            SSL_set_shutdown(over, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+            SSL_free(over);
+          }};
   SSL* ssl = ssl_.get();
   SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   SSL_set_connect_state(ssl);
