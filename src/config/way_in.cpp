@@ -68,7 +68,7 @@ void read_subject_header(Section& section, std::string& out) {
   }
 }
 
-void read_tls(Section& section, ServerTls& tls) {
+void read_server_tls(Section& section, ServerTls& tls) {
   Reader& reader = section.reader();
   const Node* certificates = section.required("certificates", certificates_expected);
   if (certificates != nullptr) {
@@ -102,7 +102,7 @@ void read_way_in(Section& section, Listener& listener) {
         "`proxy_protocol: accept` needs `trusted_proxies`, the networks of the proxies in front: "
         "anybody else could claim to be any client");
   }
-  section.section("tls", [&](Section& tls) { read_tls(tls, listener.tls.emplace()); });
+  section.section("tls", [&](Section& tls) { read_server_tls(tls, listener.tls.emplace()); });
 }
 
 }  // namespace hangup::config

@@ -22,6 +22,8 @@ namespace hangup::net {
 namespace {
 
 constexpr auto warn_before = std::chrono::days(14);
+constexpr std::array<unsigned, 2> exact_then_wildcard = {X509_CHECK_FLAG_NO_WILDCARDS,
+                                                         X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS};
 
 using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
@@ -191,15 +193,17 @@ const TlsServer::Impl& TlsServer::Impl::of(SSL* ssl) {
 std::vector<const Identity*> TlsServer::Impl::choose(const char* name) const {
   std::vector<const Identity*> chosen;
   if (name != nullptr) {
-    for (const unsigned flags : {X509_CHECK_FLAG_NO_WILDCARDS, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS}) {
+    for (const unsigned flags : exact_then_wildcard) {
       for (const Identity& identity : identities_) {
         if (identity.is_for(name, flags)) chosen.push_back(&identity);
       }
       if (!chosen.empty()) return chosen;
     }
   }
+  const Identity& first = identities_.front();
   for (const Identity& identity : identities_) {
-    if (identity.names == identities_.front().names) chosen.push_back(&identity);
+    const bool same_names = !first.names.empty() && identity.names == first.names;
+    if (&identity == &first || same_names) chosen.push_back(&identity);
   }
   return chosen;
 }
