@@ -28,13 +28,15 @@ constexpr std::array<unsigned, 2> exact_then_wildcard = {X509_CHECK_FLAG_NO_WILD
 using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using ContextPtr = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+}  // namespace
+
 struct ChainDeleter {
   void operator()(STACK_OF(X509) * chain) const { sk_X509_pop_free(chain, X509_free); }
 };
 using ChainPtr = std::unique_ptr<STACK_OF(X509), ChainDeleter>;
 
 // A certificate with what belongs to it.
-struct Identity {
+struct TlsIdentity {
   std::filesystem::path file;
   X509Ptr certificate;
   KeyPtr key;
@@ -45,6 +47,8 @@ struct Identity {
     return X509_check_host(certificate.get(), name.data(), name.size(), flags, nullptr) == 1;
   }
 };
+
+namespace {
 
 std::vector<std::string> names_of(X509* certificate) {
   std::vector<std::string> names;
@@ -61,7 +65,7 @@ std::vector<std::string> names_of(X509* certificate) {
   return names;
 }
 
-Result<Identity> load_identity(const TlsServer::Certificate& files) {
+Result<TlsIdentity> load_identity(const TlsServer::Certificate& files) {
   const ContextPtr context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (!context) return std::unexpected(Error{"cannot start TLS: " + openssl_reason()});
   if (auto used = use_identity(context.get(), files.certificate, files.key); !used) {
@@ -73,11 +77,11 @@ Result<Identity> load_identity(const TlsServer::Certificate& files) {
   SSL_CTX_get0_chain_certs(context.get(), &chain);
   X509_up_ref(certificate);
   EVP_PKEY_up_ref(key);
-  return Identity{.file = files.certificate,
-                  .certificate = {certificate, X509_free},
-                  .key = {key, EVP_PKEY_free},
-                  .chain = ChainPtr(chain != nullptr ? X509_chain_up_ref(chain) : nullptr),
-                  .names = names_of(certificate)};
+  return TlsIdentity{.file = files.certificate,
+                     .certificate = {certificate, X509_free},
+                     .key = {key, EVP_PKEY_free},
+                     .chain = ChainPtr(chain != nullptr ? X509_chain_up_ref(chain) : nullptr),
+                     .names = names_of(certificate)};
 }
 
 WallTime to_time(const ASN1_TIME* time) {
@@ -107,7 +111,7 @@ class TlsServer::Impl {
   Result<void> load(const Options& options);
   Result<void> ask_clients(const Options& options);
   void set_up(bool only_tls13);
-  std::vector<const Identity*> choose(const char* name) const;
+  std::vector<const TlsIdentity*> choose(const char* name) const;
 
   // OpenSSL's callbacks.
   static const Impl& of(SSL* ssl);
@@ -118,7 +122,7 @@ class TlsServer::Impl {
                        EVP_MAC_CTX* mac, int sealing);
 
   ContextPtr context_;
-  std::vector<Identity> identities_;
+  std::vector<TlsIdentity> identities_;
   std::string protocols_;
   SystemClock clock_;
   mutable TicketKeys tickets_;
@@ -190,18 +194,18 @@ const TlsServer::Impl& TlsServer::Impl::of(SSL* ssl) {
 }
 
 // Those for `name`; for a name that none is for, or null, those for the names of the first.
-std::vector<const Identity*> TlsServer::Impl::choose(const char* name) const {
-  std::vector<const Identity*> chosen;
+std::vector<const TlsIdentity*> TlsServer::Impl::choose(const char* name) const {
+  std::vector<const TlsIdentity*> chosen;
   if (name != nullptr) {
     for (const unsigned flags : exact_then_wildcard) {
-      for (const Identity& identity : identities_) {
+      for (const TlsIdentity& identity : identities_) {
         if (identity.is_for(name, flags)) chosen.push_back(&identity);
       }
       if (!chosen.empty()) return chosen;
     }
   }
-  const Identity& first = identities_.front();
-  for (const Identity& identity : identities_) {
+  const TlsIdentity& first = identities_.front();
+  for (const TlsIdentity& identity : identities_) {
     const bool same_names = !first.names.empty() && identity.names == first.names;
     if (&identity == &first || same_names) chosen.push_back(&identity);
   }
@@ -213,7 +217,7 @@ int TlsServer::Impl::on_certificate(SSL* ssl, void* self) {
   const auto& impl = *static_cast<const Impl*>(self);
   SSL_certs_clear(ssl);
   std::vector<int> kinds;
-  for (const Identity* identity : impl.choose(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))) {
+  for (const TlsIdentity* identity : impl.choose(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))) {
     const int kind = EVP_PKEY_get_base_id(identity->key.get());
     if (std::ranges::find(kinds, kind) != kinds.end()) continue;
     kinds.push_back(kind);
@@ -261,7 +265,7 @@ int TlsServer::Impl::on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv,
 
 std::vector<std::string> TlsServer::Impl::warnings(WallTime now) const {
   std::vector<std::string> out;
-  for (const Identity& identity : identities_) {
+  for (const TlsIdentity& identity : identities_) {
     const WallTime from = to_time(X509_get0_notBefore(identity.certificate.get()));
     const WallTime to = to_time(X509_get0_notAfter(identity.certificate.get()));
     const std::string which = "the certificate " + identity.file.string();
