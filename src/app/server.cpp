@@ -1,4 +1,5 @@
 #include "app/descriptors.h"
+#include "app/listener_tls.h"
 #include "app/worker.h"
 
 #include <fcntl.h>
@@ -81,6 +82,7 @@ class Server::Impl {
   Result<void> open_admin();
   Result<void> share_descriptors();
   Result<void> listen(downstream::SharedListener& listener);
+  Result<void> read_tls(const config::Listener& listener, std::size_t index);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
   void remove_unix_sockets();
@@ -252,6 +254,21 @@ Result<void> Server::Impl::listen(downstream::SharedListener& listener) {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (auto taken = workers_[i]->listen(listener, std::move((*sockets)[i])); !taken) return taken;
   }
+  if (!listener.config.tls) return {};
+  const std::size_t index = addresses_.size() - 1;
+  reloadables_.push_back({"certificates of listener " + listener.config.name,
+                          [this, &config = listener.config, index] { return read_tls(config, index); }});
+  return read_tls(listener.config, index);
+}
+
+// For all connections that come from now on.
+Result<void> Server::Impl::read_tls(const config::Listener& listener, std::size_t index) {
+  auto tls = make_listener_tls(listener);
+  if (!tls) return std::unexpected(std::move(tls.error()));
+  for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now())) {
+    loggers_.log->warn("listener name={}: {}", listener.name, warning);
+  }
+  for (const auto& worker : workers_) worker->use_tls(index, *tls);
   return {};
 }
 

@@ -51,6 +51,11 @@ Result<void> Worker::listen(downstream::SharedListener& listener, net::Fd socket
   return {};
 }
 
+void Worker::use_tls(std::size_t index, std::shared_ptr<const net::TlsServer> tls) {
+  if (!thread_.joinable()) return front_ends_[index]->use_tls(std::move(tls));
+  loop_.post([this, index, tls = std::move(tls)]() mutable { front_ends_[index]->use_tls(std::move(tls)); });
+}
+
 void Worker::start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "hangup-worker");

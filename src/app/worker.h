@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <thread>
@@ -10,6 +11,7 @@
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/event_loop.h>
+#include <hangup/net/tls_server.h>
 #include <hangup/observe/access_log.h>
 #include <hangup/proxy/proxy.h>
 #include <hangup/proxy/router.h>
@@ -35,6 +37,9 @@ class Worker {
 
   // Before start().
   Result<void> listen(downstream::SharedListener& listener, net::Fd socket);
+  // For the connections to come of the listener that was the `index`th to be listened at. Before start() or
+  // while it runs.
+  void use_tls(std::size_t index, std::shared_ptr<const net::TlsServer> tls);
   void start();
   // Stops accepting, closes idle connections.
   void drain();

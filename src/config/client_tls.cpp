@@ -6,9 +6,17 @@
 namespace hangup::config {
 namespace {
 
-// A file that is there. Whether it holds what it should is found out when TLS is set up.
-void read_file_name(Section& section, std::string_view key, std::filesystem::path& out,
-                    bool is_secret = false) {
+void read_server_name(Section& section, std::string& out) {
+  section.text("server_name", out);
+  const auto authority = parse_authority(out);
+  if (out.empty() || (authority && authority->host == out)) return;
+  section.reader().unexpected(*section.node().find("server_name")->value, "server_name",
+                              "a host without a port, such as hooks.example.com");
+}
+
+}  // namespace
+
+void read_file_name(Section& section, std::string_view key, std::filesystem::path& out, bool is_secret) {
   std::string name;
   section.text(key, name);
   if (name.empty()) return;
@@ -20,16 +28,6 @@ void read_file_name(Section& section, std::string_view key, std::filesystem::pat
   }
   out = std::move(name);
 }
-
-void read_server_name(Section& section, std::string& out) {
-  section.text("server_name", out);
-  const auto authority = parse_authority(out);
-  if (out.empty() || (authority && authority->host == out)) return;
-  section.reader().unexpected(*section.node().find("server_name")->value, "server_name",
-                              "a host without a port, such as hooks.example.com");
-}
-
-}  // namespace
 
 void read_client_tls(Section& section, ClientTls& tls) {
   read_file_name(section, "ca", tls.ca);

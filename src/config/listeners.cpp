@@ -23,6 +23,7 @@ void read_limits(Section& section, Listener& listener) {
 }
 
 void read_timeouts(Section& section, Listener::Timeouts& timeouts) {
+  section.duration("handshake", timeouts.handshake);
   section.duration("idle", timeouts.idle);
   section.duration("header", timeouts.header);
   section.duration("body_idle", timeouts.body_idle);
@@ -87,6 +88,8 @@ void read_listeners(Section& root, Config& config) {
     section.finish();
     if (listener.name.empty() && has_address) listener.name = listener.address.to_string();
     check_unique(reader, *item, listener, config.listeners);
+    if (listener.tls && !listener.tls->client_subject_header.empty())
+      config.client_subject_headers.push_back(listener.tls->client_subject_header);
     config.listeners.push_back(std::move(listener));
   }
 }

@@ -7,7 +7,7 @@
 
 namespace hangup::config {
 
-// trusted_proxies of a listener.
-void read_way_in(Section& listener_section, Listener& listener);
+// trusted_proxies, proxy_protocol and tls of a listener.
+void read_way_in(Section& section, Listener& listener);
 
 }  // namespace hangup::config

@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace hangup::downstream {
+namespace {
+
+constexpr std::string_view client_has_enough =
+    "your address has as many connections as it may; try again later";
+
+}  // namespace
 
 Admission::Admission(net::EventLoop& loop, SharedListener& shared, Host& host)
     : loop_(loop),
@@ -59,38 +65,51 @@ ConnectionPlace Admission::wait_for_place() {
   return place;
 }
 
-void Admission::hold_or_refuse(Arrival arrival) {
+void Admission::hold_or_refuse(Newcomer newcomer) {
   if (draining_) return;  // accepted just before: closed, as those in the kernel's queue are
   if (shared_.limits.waits_when_full()) {
-    held_.push_back(std::move(arrival));
+    held_.push_back(std::move(newcomer));
     if (!waiting_) admit_held();  // there was a place between its accept and now
     return;
   }
   full_.happened();
-  refusals_.refuse(std::move(arrival.seat), std::move(arrival.socket),
-                   "this server has as many connections as it may; try again later");
+  refuse(std::move(newcomer), "this server has as many connections as it may; try again later");
 }
 
 void Admission::admit_held() {
   while (!held_.empty()) {
     ConnectionPlace place = wait_for_place();
     if (!place) return;
-    Arrival arrival = std::move(held_.front());
+    Newcomer newcomer = std::move(held_.front());
     held_.pop_front();
-    arrival.place = std::move(place);
-    host_.on_admitted(std::move(arrival));
+    newcomer.place = std::move(place);
+    host_.on_admitted(std::move(newcomer));
   }
   host_.resume_accepting();
   shared_.limits.pass_on();
 }
 
-bool Admission::admit_client(Arrival& arrival, const SocketAddress& client) {
-  if (arrival.place.name_client(client)) return true;
+bool Admission::admit_client(Newcomer& newcomer) {
+  if (name_client(newcomer.place, newcomer.peer)) return true;
+  refuse(std::move(newcomer), client_has_enough);
+  return false;
+}
+
+std::optional<Refusal> Admission::refusal_of_client(ConnectionPlace& place, const SocketAddress& client) {
+  if (name_client(place, client)) return std::nullopt;
+  return Refusal{Outcome::rejected, 503, std::string(client_has_enough)};
+}
+
+bool Admission::name_client(ConnectionPlace& place, const SocketAddress& client) {
+  if (place.name_client(client)) return true;
   refused_client_ = client.host();
   client_full_.happened();
-  refusals_.refuse(std::move(arrival.seat), std::move(arrival.socket),
-                   "your address has as many connections as it may; try again later");
   return false;
+}
+
+void Admission::refuse(Newcomer newcomer, std::string_view why) {
+  if (shared_.config.tls) return;
+  refusals_.refuse(std::move(newcomer.seat), std::move(newcomer.socket), why);
 }
 
 void Admission::on_accept_error(int error) {

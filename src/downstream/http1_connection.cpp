@@ -27,15 +27,19 @@ http::ParseError body_too_long() {
 
 }  // namespace
 
-Http1Connection::Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket,
-                                 const SocketAddress& peer, ConnectionPlace place)
+Http1Connection::Http1Connection(Owner& owner, Arrived arrived)
     : owner_(owner),
-      place_(std::move(place)),
-      seat_(std::move(seat)),
+      place_(std::move(arrived.place)),
+      seat_(std::move(arrived.seat)),
+      transport_(std::move(arrived.transport)),
       timer_(owner.loop().make_timer([this] { on_timer(); })),
+      client_(std::move(arrived.client)),
+      refusal_(std::move(arrived.refusal)),
+      fin_(arrived.fin),
+      unread_(arrived.waited),
       parser_(owner.listener().head) {
-  client_ = {.ip = peer.host(), .port = peer.port(), .secure = false, .listener = &owner.listener()};
-  transport_.emplace(owner.loop(), std::move(socket), *this);
+  transport_->set_handler(*this);
+  if (arrived.waited) transport_->poke();
   enter(State::idle);
 }
 
@@ -158,6 +162,10 @@ std::size_t Http1Connection::process(std::string_view bytes) {
 // ---- Requests
 
 std::size_t Http1Connection::read_head(std::string_view bytes) {
+  if (refusal_) {
+    refuse(*refusal_);
+    return bytes.size();
+  }
   const auto size = parser_.parse(bytes);
   if (!size) {
     refuse({Outcome::rejected, size.error().status, size.error().message});
@@ -388,6 +396,7 @@ void Http1Connection::cut() {
     ::connect(transport_->fd(), &nowhere,
               sizeof nowhere);  // evhttp will send FIN first, so a reset on close comes too late
   }
+  transport_->forgo_goodbye();
   close();
 }
 

@@ -3,7 +3,7 @@
 // which owns the connection in name, learns of admitted requests by a ticket and of their end.
 #pragma once
 
-#include "downstream/evhttp_server.h"
+#include "downstream/arrival.h"
 
 #include <list>
 #include <memory>
@@ -36,8 +36,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
     ~Owner() = default;
   };
 
-  Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer,
-                  ConnectionPlace place);
+  Http1Connection(Owner& owner, Arrived arrived);
   virtual ~Http1Connection();
 
   // Closes if nothing is under way; otherwise after the answer.
@@ -93,9 +92,10 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   Owner& owner_;
   const ConnectionPlace place_;
   std::unique_ptr<EvhttpSeat> seat_;
-  std::optional<net::Transport> transport_;  // until closed
+  std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<Timer> timer_;
   ClientInfo client_;
+  std::optional<Refusal> refusal_;  // of whatever is asked for
   StreamObserver* observer_ = nullptr;
 
   State state_ = State::idle;

@@ -26,6 +26,7 @@ class Answerer final : public RequestSink, StreamObserver {
     stream.cut();
   }
   void on_abandoned(const ClientInfo&, MonoTime) override {}
+  void on_not_arrived(const ClientInfo&, const ArrivalFailure&) override {}
 
  private:
   void on_request_body(std::string_view, bool) override {}

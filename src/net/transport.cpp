@@ -22,7 +22,7 @@ IoResult failed(int error) {
 }  // namespace
 
 Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
-    : socket_(std::move(socket)), handler_(handler) {
+    : socket_(std::move(socket)), handler_(&handler) {
   event_ = event_new(
       loop.base(), socket_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
       [](evutil_socket_t, short what, void* self) {
@@ -31,7 +31,7 @@ Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
         const Readiness ready{.readable = (what & EV_READ) != 0,
                               .writable = (what & EV_WRITE) != 0,
                               .fin = (what & EV_CLOSED) != 0};
-        transport->handler_.on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
+        transport->handler_->on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
       },
       this);
   if (event_ == nullptr) std::abort();
@@ -114,13 +114,19 @@ void Transport::shutdown_write() {
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
-void Transport::reset_on_close() {
+void Transport::forgo_goodbye() {
   if (tls_) tls_->say_nothing();
+}
+
+void Transport::reset_on_close() {
+  forgo_goodbye();
   const linger now{1, 0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 Fd Transport::release() {
+  if (tls_) tls_->say_goodbye();
+  tls_.reset();
   event_free(event_);
   event_ = nullptr;
   return std::move(socket_);

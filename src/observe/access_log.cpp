@@ -141,6 +141,10 @@ void append_json(std::string& out, const AccessRecord& record) {
   }
   out += R"(,"user":)";
   append_string_or_null(out, record.user);
+  out += R"(,"tls_version":)";
+  append_string_or_null(out, record.tls_version);
+  out += R"(,"tls_cipher":)";
+  append_string_or_null(out, record.tls_cipher);
   out += R"(,"method":)";
   append_string_or_null(out, record.method);
   out += R"(,"host":)";

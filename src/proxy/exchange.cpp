@@ -384,6 +384,8 @@ void Exchange::close() {
     record.peer_port = client_info_.port;
   }
   record.user = user_;
+  record.tls_version = client_info_.tls_version;
+  record.tls_cipher = client_info_.tls_cipher;
   record.method = head_.method;
   record.host = head_.host;
   record.path = head_.path;

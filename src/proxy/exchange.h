@@ -70,6 +70,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void request_server(bool fresh);
   void server_chosen(const config::Server& server);
   bool send_request();
+  http::Fields request_trailers() const;
   bool keep_request_body();
   void keep_request_body(std::string_view data, bool last);
   void body_left_alone(std::string_view reason);

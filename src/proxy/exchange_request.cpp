@@ -47,7 +47,9 @@ bool Exchange::send_request() {
   const ExchangeVariables known = variables();
   // A token of ours is no server's business unless the configuration says so.
   const bool authorization_goes_on = user_.empty() || proxy_.needs().config->auth->forward_authorization;
-  const RequestContext context{.origin = origin_,
+  const RequestContext context{.client = client_info_,
+                               .origin = origin_,
+                               .subject_headers = proxy_.needs().config->client_subject_headers,
                                .request_id = request_id(),
                                .host = host,
                                .keep_authorization = authorization_goes_on};
@@ -66,12 +68,16 @@ bool Exchange::send_request() {
   request_->send_head({head_.method, to, fields,
                        reframed ? http::Framing::of_length(planting_->body().size()) : head_.framing});
   const bool taken =
-      request_->send_body(planting_->body(), request_whole_, trailers ? stream_->trailers() : http::Fields());
+      request_->send_body(planting_->body(), request_whole_, trailers ? request_trailers() : http::Fields());
   if (!request_whole_) {
     body_forwarded_ = true;
     planting_.reset();
   }
   return taken;
+}
+
+http::Fields Exchange::request_trailers() const {
+  return forwarded_trailers(stream_->trailers(), proxy_.needs().config->client_subject_headers);
 }
 
 // Whether the body is kept, before a server is asked for, until it is whole and its fields are set.
@@ -108,7 +114,7 @@ void Exchange::on_request_body(std::string_view data, bool last) {
   if (planting_ && !request_) return keep_request_body(data, last);
   if (!request_) return;  // answered before it was whole
   body_forwarded_ = true;
-  const bool taken = request_->send_body(data, last, last ? stream_->trailers() : http::Fields());
+  const bool taken = request_->send_body(data, last, last ? request_trailers() : http::Fields());
   if (last && phase_ == Phase::sending_request) {
     transition(Phase::awaiting_response);
     wait_at_most(timeouts().first_byte);

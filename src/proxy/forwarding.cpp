@@ -31,6 +31,12 @@ bool changed(const config::HeaderChanges& changes, std::string_view name) {
          });
 }
 
+// The field that tells servers whose certificate a client of this listener has shown; "" for none.
+std::string_view subject_field(const downstream::ClientInfo& client) {
+  const bool has_one = client.listener != nullptr && client.listener->tls;
+  return has_one ? std::string_view(client.listener->tls->client_subject_header) : std::string_view();
+}
+
 void append_set_fields(std::vector<http::Field>& out, RenderedValues& values,
                        const config::HeaderChanges& changes, const config::VariableSource& variables) {
   for (const auto& [name, value] : changes.set) {
@@ -51,7 +57,8 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   out.push_back({"Host", context.host});
   for (const http::Field& field : request.fields) {
     if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) ||
-        any_of(replaced_request_fields, field.name) || changed(changes, field.name)) {
+        any_of(replaced_request_fields, field.name) || any_of(context.subject_headers, field.name) ||
+        changed(changes, field.name)) {
       continue;
     }
     if (!context.keep_authorization && equals_ignoring_case(field.name, "authorization")) continue;
@@ -65,7 +72,17 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   add("X-Forwarded-Proto", origin.secure ? "https" : "http");
   add("X-Forwarded-Host", origin.host.empty() ? request.host : std::string_view(origin.host));
   add("X-Request-Id", context.request_id);
+  if (const std::string_view name = subject_field(context.client); !name.empty())
+    add(name, context.client.subject);
   append_set_fields(out, values, changes, variables);
+}
+
+http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers) {
+  http::Fields out;
+  for (const http::Field& field : trailers) {
+    if (!any_of(subject_headers, field.name)) out.add(field.name, field.value);
+  }
+  return out;
 }
 
 void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,

@@ -5,6 +5,7 @@
 #include "proxy/origin.h"
 
 #include <list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,9 @@ using RenderedValues = std::list<std::string>;
 
 // What a forwarded request says beside what the client's did.
 struct RequestContext {
+  const downstream::ClientInfo& client;
   const Origin& origin;
+  std::span<const std::string> subject_headers;  // which only hangup writes: Config::client_subject_headers
   std::string_view request_id;
   std::string_view host;
   bool keep_authorization = true;  // false: it was for hangup
@@ -39,6 +42,9 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
 
 // The same for an interim (1xx) response, which has nothing that speaks of a body.
 void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response);
+
+// A request's trailers, without what only hangup says about clients. Views as those of `trailers`.
+http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers);
 
 // An IMF-fixdate (RFC 9110 section 5.6.7).
 std::string http_date(WallTime time);

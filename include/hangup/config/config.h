@@ -37,11 +37,26 @@ struct Problem {
   std::string message;
 };
 
+// How a listener speaks TLS. Files are PEM.
+struct ServerTls {
+  struct Certificate {
+    std::filesystem::path certificate;  // with its chain
+    std::filesystem::path key;
+  };
+  std::vector<Certificate> certificates;  // at least one; chosen by SNI, the first for every other name
+  std::filesystem::path client_ca;        // empty: clients are not asked for certificates
+  bool client_certificates_required = true;
+  std::string client_subject_header;  // the verified subject goes upstream in it; empty for none
+  bool only_tls13 = false;            // min_version: "1.3"
+};
+
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
-  Networks trusted_proxies;            // peers that are believed about who their clients are
-  http::HeadLimits head;               // limits.header_bytes, limits.headers
+  Networks trusted_proxies;      // peers that are believed about who their clients are
+  bool proxy_protocol = false;   // connections begin with a PROXY header, and come from trusted proxies only
+  std::optional<ServerTls> tls;  // nullopt: plain text
+  http::HeadLimits head;         // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
   // limits.connections, limits.when_full, limits.connections_per_client.
   struct Connections {
@@ -53,6 +68,7 @@ struct Listener {
     std::size_t per_client = 0;  // from one address, or IPv6 /64: beyond it 503; 0 for no such limit
   } connections;
   struct Timeouts {
+    Duration handshake = seconds(10);   // for the PROXY header and TLS's handshake together; absolute
     Duration idle = seconds(75);        // between requests of a connection
     Duration header = seconds(10);      // from a request's first byte to its head being whole; absolute
     Duration body_idle = seconds(30);   // between two bytes of a request body
@@ -217,6 +233,8 @@ struct Config {
   std::filesystem::path file;
   unsigned workers = 0;             // never 0 once read: `auto` is the number of CPUs this process may use
   std::vector<Listener> listeners;  // at least one
+  // Of every listener: what one of them says of its clients, clients of another must not be able to say.
+  std::vector<std::string> client_subject_headers;
   std::vector<std::shared_ptr<const Upstream>> upstreams;
   std::optional<Auth> auth;                              // nullopt: no route needs a token
   std::vector<Route> routes;                             // first match wins

@@ -1,6 +1,7 @@
 // A worker's side of one listener: accepts clients, reads their requests, and hands them on as ClientStreams.
 //
-// HTTP/1 by libevent's evhttp with its socket taken over: evhttp accepts, owns connection and request
+// A connection first arrives, if there is anything to that: its PROXY header is read and the TLS handshake
+// done. HTTP/1 by libevent's evhttp with its socket taken over: evhttp accepts, owns connection and request
 // objects, dispatches and keeps alive; the bytes of the socket are ours.
 #pragma once
 
@@ -10,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <hangup/base/error.h>
 #include <hangup/config/config.h>
@@ -19,7 +22,8 @@
 
 namespace hangup::net {
 class EventLoop;
-}
+class TlsServer;
+}  // namespace hangup::net
 
 namespace hangup::downstream {
 
@@ -47,8 +51,14 @@ class FrontEnd {
   virtual ~FrontEnd() = default;  // closes every connection; their observers hear nothing
   // Stops accepting, closes idle connections, and the others after the answer they are giving.
   virtual void drain() = 0;
+  // What connections that are accepted from now on do their handshakes by. REQUIRES: before the first comes,
+  // if the listener says tls.
+  virtual void use_tls(std::shared_ptr<const net::TlsServer> tls) = 0;
   virtual std::size_t connections() const = 0;
 };
+
+// What ALPN is to be offered: the protocols that front ends speak.
+std::vector<std::string> protocols();
 
 // Takes over a listening socket. `shared` and `sink` outlive the front end. The error says what to do.
 Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,

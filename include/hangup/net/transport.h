@@ -76,6 +76,8 @@ class Transport {
   // written. REQUIRES: connected.
   void start_tls(std::unique_ptr<TlsConnection> tls);
   IoResult handshake();
+  // From now on it is this one's, which knows nothing of events that came before.
+  void set_handler(Handler& handler) { handler_ = &handler; }
   // Null without TLS.
   const TlsConnection* tls() const { return tls_.get(); }
   // Of a `failed` result, for people.
@@ -94,16 +96,18 @@ class Transport {
   // Makes the close that follows a reset (RST): the peer sees at once, even while it writes, that nobody is
   // there. With TLS, no close_notify goes before it.
   void reset_on_close();
+  // With TLS, no close_notify is sent any more: the peer can tell that what came is not all.
+  void forgo_goodbye();
   // Stops watching and closes; with TLS, close_notify goes first. Nothing else may be called after it.
   void close();
-  // Stops watching and gives the socket up. REQUIRES: no TLS.
+  // Stops watching and gives the socket up, which TLS has left by then: close_notify goes first.
   Fd release();
 
   int fd() const { return socket_.get(); }
 
  private:
   Fd socket_;
-  Handler& handler_;
+  Handler* handler_;
   event* event_;
   int unwatched_ = 0;  // why the kernel does not watch it
   std::unique_ptr<TlsConnection> tls_;

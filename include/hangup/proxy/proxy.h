@@ -4,6 +4,7 @@
 
 #include <spdlog/fwd.h>
 
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
@@ -52,6 +53,8 @@ class Proxy final : public downstream::RequestSink {
   void on_refused(downstream::ClientStream& stream, http::RequestHead head,
                   const downstream::Refusal& refusal) override;
   void on_abandoned(const downstream::ClientInfo& client, MonoTime started) override;
+  void on_not_arrived(const downstream::ClientInfo& client,
+                      const downstream::ArrivalFailure& failure) override;
 
   std::size_t in_flight() const { return exchanges_.size(); }
   // Ends every exchange with outcome shutdown.
@@ -80,6 +83,10 @@ class Proxy final : public downstream::RequestSink {
   std::string scratch_;
   std::vector<RoutePlan> plans_;  // as the configuration's routes
   std::list<std::unique_ptr<Exchange>> exchanges_;
+  // Of failed arrivals: anybody can cause as many as they like.
+  MonoTime second_begun_;
+  unsigned said_this_second_ = 0;
+  std::uint64_t left_unsaid_ = 0;
 };
 
 }  // namespace hangup::proxy

@@ -56,6 +56,8 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown.connections.max, usual.connections.max);
   EXPECT_EQ(shown.connections.when_full, usual.connections.when_full);
   EXPECT_EQ(shown.connections.per_client, usual.connections.per_client);
+  EXPECT_EQ(shown.timeouts.handshake, usual.timeouts.handshake);
+  EXPECT_EQ(shown.proxy_protocol, usual.proxy_protocol);
   EXPECT_EQ(shown.timeouts.idle, usual.timeouts.idle);
   EXPECT_EQ(shown.timeouts.header, usual.timeouts.header);
   EXPECT_EQ(shown.timeouts.body_idle, usual.timeouts.body_idle);

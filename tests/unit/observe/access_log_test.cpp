@@ -19,6 +19,8 @@ const std::vector<std::string> one_cleanup = {"msg_1"};
 
 AccessRecord cut_exchange() {
   AccessRecord record;
+  record.tls_version = "TLSv1.3";
+  record.tls_cipher = "TLS_AES_128_GCM_SHA256";
   record.start = WallTime(1767323045s) + 67ms + 890us;  // 2026-01-02T03:04:05Z
   record.request_id = "018f6c1e-7b7a-7c4e-9c3a-2f1d5b8e9a01";
   record.client_ip = "192.0.2.7";
@@ -50,6 +52,7 @@ TEST(AccessRecordJson, SaysEverythingAboutACutExchange) {
             R"({"time":"2026-01-02T03:04:05.067Z","type":"exchange",)"
             R"("request_id":"018f6c1e-7b7a-7c4e-9c3a-2f1d5b8e9a01","client":"192.0.2.7:40312",)"
             R"("peer":null,"user":null,)"
+            R"("tls_version":"TLSv1.3","tls_cipher":"TLS_AES_128_GCM_SHA256",)"
             R"("method":"POST","host":"reports.example.com","path":"/reports/7","route":"create-report",)"
             R"("status":499,"outcome":"client_gone","phase":"awaiting_response","bytes_in":12,"bytes_out":0,)"
             R"("duration_ms":1234.567,"ttfb_ms":null,"upstream":"http://127.0.0.1:9000",)"
@@ -69,6 +72,8 @@ TEST(AccessRecordJson, HasNullForWhatIsNotKnown) {
     EXPECT_TRUE(json.at(key).is_null()) << key;
   }
   EXPECT_EQ(json.at("client"), "unix");
+  EXPECT_TRUE(json.at("tls_version").is_null());
+  EXPECT_TRUE(json.at("tls_cipher").is_null());
   EXPECT_EQ(json.at("error"), "bad request line");
 }
 
