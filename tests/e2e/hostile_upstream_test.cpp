@@ -38,7 +38,7 @@ class HostileUpstream : public EndToEnd {
 
  private:
   std::uint64_t memory_ = 0;
-  milliseconds cpu_{};
+  std::chrono::nanoseconds cpu_{};
 };
 
 struct Endless {

@@ -81,21 +81,6 @@ TEST(DeliveryCodec, RefusesEveryTruncationAndWhatComesAfterTheEnd) {
   EXPECT_FALSE(decode_delivery(bytes + '\0'));
 }
 
-TEST(DeliveryCodec, ReadsWhatTheFirstVersionWrote) {
-  const Delivery before = make_delivery("req");
-  std::string bytes = encode(before);
-  // The body is followed by the length of the upstream's name and that of the server, which came later.
-  bytes.erase(bytes.find(before.body) + before.body.size(), 2 * sizeof(std::uint32_t));
-  bytes[0] = 1;
-  const auto after = decode_delivery(bytes);
-  ASSERT_TRUE(after);
-  EXPECT_EQ(after->body, before.body);
-  EXPECT_EQ(after->upstream, "");
-  EXPECT_EQ(after->server_name, "");
-  EXPECT_EQ(after->headers, before.headers);
-  EXPECT_EQ(after->expire_after, before.expire_after);
-}
-
 TEST(DeliveryCodec, RefusesALaterVersion) {
   std::string bytes = encode(full());
   bytes[0] = 3;
