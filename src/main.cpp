@@ -23,6 +23,7 @@ struct Arguments {
   bool once = false;
   commands::OutboxRequest outbox;
   std::string cleanup;
+  std::string token_name;
 };
 
 void add_config_option(CLI::App& command, std::string& file) {
@@ -127,6 +128,15 @@ void define_commands(CLI::App& cli, Arguments& arguments) {
   add_config_option(test, arguments.config_file);
   test.add_option("NAME", arguments.cleanup, "A name under `cleanups:`")->required()->type_name("");
 
+  CLI::App& token = *cli.add_subcommand("token", "Make tokens that let clients in");
+  token.require_subcommand(1);
+  CLI::App& new_token = *token.add_subcommand("new", "Make a token");
+  new_token.description(
+      "Writes the line for the file that `auth.bearer_tokens_file` names to stdout, and the token, which is "
+      "kept nowhere,\n"
+      "to stderr: hangup token new --name ci >> /etc/hangup/tokens");
+  new_token.add_option("--name", arguments.token_name, "What logs call it")->required()->type_name("NAME");
+
   cli.add_subcommand("version", "Print the versions of hangup and of what it is built on")
       ->description("Prints the versions of hangup, of its libraries and of the compiler it was built with.");
 }
@@ -145,6 +155,7 @@ int execute(const CLI::App& cli, Arguments& arguments) {
   if (cli.got_subcommand("cleanup")) {
     return commands::test_cleanup(arguments.config_file, arguments.cleanup, std::cout, std::cerr);
   }
+  if (cli.got_subcommand("token")) return commands::new_token(arguments.token_name, std::cout, std::cerr);
   if (cli.got_subcommand("demo")) return commands::demo(arguments.once, std::cout, std::cerr);
   return commands::version(std::cout);
 }

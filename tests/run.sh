@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
-stages=(format layers shell release backends install examples demo unit-file clang asan tsan fuzz)
+stages=(format layers shell release backends install hardening examples demo unit-file clang asan tsan fuzz)
 # Only when asked for: takes many minutes.
 optional_stages=(tidy)
 jobs=$(nproc)
@@ -45,18 +45,26 @@ stage_clang() {
   configure_and_build clang -DCMAKE_BUILD_TYPE=Debug
   ctest --preset clang -j "$test_jobs" -L unit
 }
+# The unit tests and the binary by a sanitizer; the end-to-end tests, which only start it, are the release build's.
+sanitized() {  # PRESET COMMAND-BEFORE...
+  local preset=$1
+  shift
+  cmake --preset "$preset" -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
+  "$@" cmake --build --preset "$preset" -j "$jobs" --target hangup unit_tests | tail -n 50
+  configure_and_build release
+  "$@" ctest --preset "$preset" -j "$test_jobs" -L unit
+  HANGUP_BINARY=$PWD/build/$preset/hangup "$@" ctest --preset release -j "$test_jobs" -L e2e
+}
 stage_asan() {
-  configure_and_build asan
-  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
-    ctest --preset asan -j "$test_jobs"
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+  sanitized asan env
 }
 stage_tsan() {
   # Kernels with much address-space randomisation place mappings where the sanitizer does not expect them.
   local fixed=()
   if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
-  cmake --preset tsan -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
-  "${fixed[@]}" cmake --build --preset tsan -j "$jobs" | tail -n 50
-  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0 "${fixed[@]}" ctest --preset tsan -j "$test_jobs"
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
+  sanitized tsan env "${fixed[@]}"
 }
 
 # Each fuzzer for FUZZ_SECONDS. What it finds is kept in build/fuzz/findings; `build/fuzz/tests/fuzz/fuzz_NAME FILE` shows it again.
@@ -111,6 +119,22 @@ stage_examples() {
 stage_demo() {
   need_release
   build/release/hangup demo --once
+}
+# What the compiler and the linker were asked for, seen in the binary.
+stage_hardening() {
+  need_release
+  local binary=build/release/hangup
+  expect() {  # WHAT PATTERN READELF-OPTION...
+    local what=$1 pattern=$2
+    shift 2
+    readelf -W "$@" "$binary" | grep -E "$pattern" >/dev/null || { echo "not so in $binary: $what" && exit 1; }
+  }
+  expect "position independent" 'Type: +DYN' -h
+  expect "its relocations become read-only" GNU_RELRO -l
+  expect "all of them at the start" 'BIND_NOW|FLAGS_1.*NOW' -d
+  expect "no executable stack" 'GNU_STACK.* RW ' -l
+  expect "a stack protector" __stack_chk_fail --dyn-syms
+  expect "fortified functions" '__(memcpy|read|recv|snprintf|fdelt|poll)_chk' --dyn-syms
 }
 stage_unit-file() {
   command -v systemd-analyze >/dev/null || { echo "no systemd-analyze here: skipped" && exit "$skipped"; }

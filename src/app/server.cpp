@@ -1,8 +1,9 @@
+#include "app/descriptors.h"
+#include "app/listener_tls.h"
 #include "app/worker.h"
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/socket.h>
 #include <hangup/observe/admin.h>
+#include <hangup/proxy/bearer_tokens.h>
 
 namespace hangup::app {
 namespace {
@@ -28,14 +30,6 @@ namespace {
 constexpr auto ask_again = std::chrono::milliseconds(50);
 // How long cleanups that are still owed are delivered for, once the last exchange has ended.
 constexpr auto cleanup_patience = std::chrono::seconds(5);
-
-// Every exchange needs two descriptors: take as many as the system allows.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 // One listening socket a worker. TCP ones share the address by SO_REUSEPORT, so that the kernel spreads
 // connections over the workers; a UNIX socket is one socket that all accept from.
@@ -84,9 +78,12 @@ class Server::Impl {
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
  private:
+  void open_access();
   Result<void> open_outbox();
   Result<void> open_admin();
-  Result<void> listen(const config::Listener& listener);
+  Result<void> share_descriptors();
+  Result<void> listen(downstream::SharedListener& listener);
+  Result<void> read_tls(const config::Listener& listener, std::size_t index);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
   void remove_unix_sockets();
@@ -94,7 +91,9 @@ class Server::Impl {
   std::shared_ptr<const config::Config> config_;
   const proxy::Router router_;
   observe::Loggers loggers_;
+  std::unique_ptr<proxy::BearerTokens> tokens_;  // null without `auth`
   std::unique_ptr<cleanup::Outbox> outbox_;
+  std::vector<std::unique_ptr<downstream::SharedListener>> listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
   std::vector<Reloadable> reloadables_;
@@ -104,20 +103,32 @@ class Server::Impl {
 
 Result<void> Server::Impl::start() {
   if (auto fit = downstream::self_test(); !fit) return fit;
-  raise_descriptor_limit();
   auto loggers = observe::open_loggers(config_->access_log, config_->log);
   if (!loggers) return std::unexpected(loggers.error());
   loggers_ = std::move(*loggers);
+  if (auto shared = share_descriptors(); !shared) return shared;
   if (auto opened = open_outbox(); !opened) return opened;
 
-  Shared shared{
-      .config = config_, .router = router_, .upstreams = {}, .outbox = *outbox_, .loggers = loggers_};
+  open_access();
+
+  Shared shared{.config = config_,
+                .router = router_,
+                .tokens = tokens_.get(),
+                .upstreams = {},
+                .outbox = *outbox_,
+                .loggers = loggers_};
   for (const auto& upstream : config_->upstreams) {
-    shared.upstreams[upstream.get()] = upstream::make_shared_upstream(upstream);
+    auto made = upstream::make_shared_upstream(upstream);
+    if (!made) return std::unexpected(std::move(made.error()));
+    if (upstream->has_https()) {
+      reloadables_.push_back({"the TLS files of upstream " + upstream->name,
+                              [shared = *made] { return upstream::reload_tls(*shared); }});
+    }
+    shared.upstreams[upstream.get()] = std::move(*made);
   }
   for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
-  for (const config::Listener& listener : config_->listeners) {
-    if (auto listening = listen(listener); !listening) return listening;
+  for (const auto& listener : listeners_) {
+    if (auto listening = listen(*listener); !listening) return listening;
   }
   if (auto opened = open_admin(); !opened) return opened;
   for (const auto& worker : workers_) worker->start();
@@ -126,6 +137,25 @@ Result<void> Server::Impl::start() {
                        addresses_[i].to_string(), workers_.size());
   }
   return {};
+}
+
+void Server::Impl::open_access() {
+  if (::geteuid() == 0) {
+    loggers_.log->warn(
+        "hangup runs as root, which it never needs: run it as a user of its own; for ports below 1024 give "
+        "that CAP_NET_BIND_SERVICE");
+  }
+  if (!config_->auth) return;
+  tokens_ = std::make_unique<proxy::BearerTokens>(config_->auth->tokens);
+  reloadables_.push_back({"the tokens of auth", [this]() -> Result<void> {
+                            auto tokens = config::read_tokens(*config_->auth);
+                            if (tokens)
+                              return static_cast<void>(tokens_->replace(*std::move(tokens))), Result<void>{};
+                            std::string faults;
+                            for (const Error& fault : tokens.error())
+                              faults.append(faults.empty() ? "" : "; ").append(fault.message);
+                            return std::unexpected(Error{std::move(faults)});
+                          }});
 }
 
 Result<void> Server::Impl::open_admin() {
@@ -172,6 +202,7 @@ Result<void> Server::Impl::open_outbox() {
     record.request_id = exchange.request_id;
     record.client_ip = exchange.client_ip;
     record.client_port = exchange.client_port;
+    record.user = exchange.user;
     record.method = exchange.method;
     record.host = exchange.host;
     record.path = exchange.path;
@@ -185,11 +216,38 @@ Result<void> Server::Impl::open_outbox() {
     record.error = "hangup died with this exchange in flight";
     access_log.write(record);
   }
+  if (config_->cleanups.empty()) return {};
+  reloadables_.push_back({"the TLS files of cleanups", [this]() -> Result<void> {
+                            auto read = cleanup::load_credentials(*config_);
+                            if (!read) return std::unexpected(std::move(read.error()));
+                            outbox_->use(std::move(*read));
+                            return {};
+                          }});
   return {};
 }
 
-Result<void> Server::Impl::listen(const config::Listener& listener) {
-  auto sockets = open_sockets(listener, workers_.size());
+// Says how many connections each listener may have.
+Result<void> Server::Impl::share_descriptors() {
+  const std::size_t allowed = raise_descriptor_limit();
+  const auto plan = plan_descriptors(*config_, allowed);
+  if (!plan) return std::unexpected(plan.error());
+  for (std::size_t i = 0; i < config_->listeners.size(); ++i) {
+    const config::Listener& listener = config_->listeners[i];
+    const std::size_t connections = plan->connections[i];
+    if (connections < listener.connections.max) {
+      loggers_.log->warn(
+          "limits.connections lowered name={} from={} to={}: the limit on open files is {}, and all that the "
+          "configuration allows needs {}; raise it (LimitNOFILE= of systemd, --ulimit nofile= of Docker) or "
+          "lower limits.connections",
+          listener.name, listener.connections.max, connections, allowed, plan->needed);
+    }
+    listeners_.push_back(std::make_unique<downstream::SharedListener>(listener, connections, *loggers_.log));
+  }
+  return {};
+}
+
+Result<void> Server::Impl::listen(downstream::SharedListener& listener) {
+  auto sockets = open_sockets(listener.config, workers_.size());
   if (!sockets) return std::unexpected(sockets.error());
   const auto bound = net::local_address(sockets->front());
   if (!bound) return std::unexpected(bound.error());
@@ -197,6 +255,21 @@ Result<void> Server::Impl::listen(const config::Listener& listener) {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (auto taken = workers_[i]->listen(listener, std::move((*sockets)[i])); !taken) return taken;
   }
+  if (!listener.config.tls) return {};
+  const std::size_t index = addresses_.size() - 1;
+  reloadables_.push_back({"certificates of listener " + listener.config.name,
+                          [this, &config = listener.config, index] { return read_tls(config, index); }});
+  return read_tls(listener.config, index);
+}
+
+// For all connections that come from now on.
+Result<void> Server::Impl::read_tls(const config::Listener& listener, std::size_t index) {
+  auto tls = make_listener_tls(listener);
+  if (!tls) return std::unexpected(std::move(tls.error()));
+  for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now())) {
+    loggers_.log->warn("listener name={}: {}", listener.name, warning);
+  }
+  for (const auto& worker : workers_) worker->use_tls(index, *tls);
   return {};
 }
 

@@ -23,6 +23,7 @@ Worker::Worker(const Shared& shared)
   proxy_ = std::make_unique<proxy::Proxy>(proxy::Dependencies{.scheduler = loop_,
                                                               .config = shared.config,
                                                               .router = shared.router,
+                                                              .tokens = shared.tokens,
                                                               .upstreams = std::move(upstreams),
                                                               .outbox = shared.outbox,
                                                               .journal = journal_.get(),
@@ -43,11 +44,16 @@ Worker::~Worker() {
   stop();
 }
 
-Result<void> Worker::listen(const config::Listener& listener, net::Fd socket) {
+Result<void> Worker::listen(downstream::SharedListener& listener, net::Fd socket) {
   auto front_end = downstream::make_front_end(loop_, std::move(socket), listener, *proxy_);
   if (!front_end) return std::unexpected(front_end.error());
   front_ends_.push_back(std::move(*front_end));
   return {};
+}
+
+void Worker::use_tls(std::size_t index, std::shared_ptr<const net::TlsServer> tls) {
+  if (!thread_.joinable()) return front_ends_[index]->use_tls(std::move(tls));
+  loop_.post([this, index, tls = std::move(tls)]() mutable { front_ends_[index]->use_tls(std::move(tls)); });
 }
 
 void Worker::start() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <thread>
@@ -10,6 +11,7 @@
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/event_loop.h>
+#include <hangup/net/tls_server.h>
 #include <hangup/observe/access_log.h>
 #include <hangup/proxy/proxy.h>
 #include <hangup/proxy/router.h>
@@ -21,6 +23,7 @@ namespace hangup::app {
 struct Shared {
   std::shared_ptr<const config::Config> config;
   const proxy::Router& router;
+  const proxy::BearerTokens* tokens;  // null without `auth`
   std::map<const config::Upstream*, std::shared_ptr<upstream::SharedUpstream>> upstreams;
   cleanup::Outbox& outbox;
   observe::Loggers& loggers;
@@ -33,7 +36,10 @@ class Worker {
   ~Worker();  // stops
 
   // Before start().
-  Result<void> listen(const config::Listener& listener, net::Fd socket);
+  Result<void> listen(downstream::SharedListener& listener, net::Fd socket);
+  // For the connections to come of the listener that was the `index`th to be listened at. Before start() or
+  // while it runs.
+  void use_tls(std::size_t index, std::shared_ptr<const net::TlsServer> tls);
   void start();
   // Stops accepting, closes idle connections.
   void drain();

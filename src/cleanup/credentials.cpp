@@ -3,25 +3,47 @@
 #include <utility>
 
 namespace hangup::cleanup {
+namespace {
 
-Result<std::shared_ptr<const Credentials>> Credentials::load(
-    const std::vector<std::shared_ptr<const config::Cleanup>>& cleanups) {
+bool names_files(const config::ClientTls& tls) {
+  return !tls.ca.empty() || !tls.certificate.empty();
+}
+
+Result<std::shared_ptr<const net::TlsClient>> make_client(const config::ClientTls& tls,
+                                                          const std::string& whose) {
+  auto made = net::TlsClient::make({.ca = tls.ca, .certificate = tls.certificate, .key = tls.key});
+  if (!made) return std::unexpected(Error{whose + ": " + made.error().message});
+  return made;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Config& config) {
   const auto credentials = std::make_shared<Credentials>();
   auto system = net::TlsClient::make({});
   if (!system) return std::unexpected(std::move(system.error()));
-  credentials->defaults_.tls = std::move(*system);
-  for (const auto& cleanup : cleanups) {
+  credentials->system_ = std::move(*system);
+  credentials->defaults_.allow = config.receivers;
+  for (const auto& cleanup : config.cleanups) {
     const config::ClientTls& tls = cleanup->tls;
     Entry entry{.signing_keys = cleanup->signing_keys,
-                .tls = credentials->defaults_.tls,
+                .tls = nullptr,
                 .server_name = tls.server_name,
-                .own_tls = !tls.ca.empty() || !tls.certificate.empty() || !tls.server_name.empty()};
-    if (!tls.ca.empty() || !tls.certificate.empty()) {
-      auto own = net::TlsClient::make({.ca = tls.ca, .certificate = tls.certificate, .key = tls.key});
-      if (!own) return std::unexpected(Error{"cleanup `" + cleanup->name + "`: " + own.error().message});
+                .allow = cleanup->allow ? cleanup->allow : config.receivers,
+                .own_tls = names_files(tls) || !tls.server_name.empty(),
+                .own_allow = cleanup->allow.has_value()};
+    if (names_files(tls)) {
+      auto own = make_client(tls, "cleanup `" + cleanup->name + "`");
+      if (!own) return std::unexpected(std::move(own.error()));
       entry.tls = std::move(*own);
     }
     credentials->by_name_.insert_or_assign(cleanup->name, std::move(entry));
+  }
+  for (const auto& upstream : config.upstreams) {
+    if (!upstream->has_https() || !names_files(upstream->tls)) continue;
+    auto made = make_client(upstream->tls, "upstream `" + upstream->name + "`");
+    if (!made) return std::unexpected(std::move(made.error()));
+    credentials->upstreams_.insert_or_assign(upstream->name, std::move(*made));
   }
   return credentials;
 }
@@ -31,8 +53,31 @@ const Credentials::Entry& Credentials::of(std::string_view cleanup) const {
   return found == by_name_.end() ? defaults_ : found->second;
 }
 
+std::shared_ptr<net::TlsPeer> Credentials::make_peer(const Delivery& delivery,
+                                                     const std::string& host) const {
+  const Entry& entry = of(delivery.cleanup);
+  std::shared_ptr<const net::TlsClient> client = entry.tls;
+  if (!client) {
+    const auto upstream = upstreams_.find(delivery.upstream);
+    client = upstream == upstreams_.end() ? system_ : upstream->second;
+  }
+  std::string name = entry.server_name;
+  if (name.empty()) name = delivery.server_name.empty() ? host : delivery.server_name;
+  return std::make_shared<net::TlsPeer>(std::move(client), std::move(name));
+}
+
+std::string Credentials::kinship(const Delivery& delivery, bool https) const {
+  const Entry& entry = of(delivery.cleanup);
+  std::string kin;
+  if (entry.own_allow || (https && entry.own_tls)) kin += " cleanup=" + delivery.cleanup;
+  if (https && !delivery.upstream.empty()) {
+    kin += " upstream=" + delivery.upstream + " name=" + delivery.server_name;
+  }
+  return kin;
+}
+
 Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config) {
-  return Credentials::load(config.cleanups);
+  return Credentials::load(config);
 }
 
 }  // namespace hangup::cleanup

@@ -1,14 +1,16 @@
 // What the calls of a cleanup need beside the delivery, and what is never stored with it: its signing keys,
-// and how TLS is spoken to its receiver. Looked up by the cleanup's name for each attempt, so that a rotated
-// key counts at once.
+// how TLS is spoken to its receiver, and which addresses that may have. Looked up by names for each attempt,
+// so that a rotated key counts at once.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <hangup/base/network.h>
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/net/tls.h>
 
@@ -19,21 +21,30 @@ class Credentials {
  public:
   struct Entry {
     std::vector<std::string> signing_keys;      // the newest first
-    std::shared_ptr<const net::TlsClient> tls;  // never null
-    std::string server_name;                    // to verify; "" for the URL's host
-    bool own_tls = false;                       // `tls` or the name is not everybody's
+    std::shared_ptr<const net::TlsClient> tls;  // null: the upstream's, else the system's trust
+    std::string server_name;                    // to verify; "" for the delivery's or the URL's host
+    std::optional<Networks> allow;              // addresses that may be connected to; nullopt for all
+    bool own_tls = false;                       // `tls` or the name is its own
+    bool own_allow = false;
   };
 
-  // The error names the cleanup, the file and what is wrong with it.
-  static Result<std::shared_ptr<const Credentials>> load(
-      const std::vector<std::shared_ptr<const config::Cleanup>>& cleanups);
+  // The error names the cleanup or upstream, the file and what is wrong with it.
+  static Result<std::shared_ptr<const Credentials>> load(const config::Config& config);
 
-  // Of a name that the configuration does not have any more: no keys, and the system's trust.
+  // Of a name that the configuration does not have any more: no keys, nothing of its own.
   const Entry& of(std::string_view cleanup) const;
 
+  // For a delivery by https to `host`: the cleanup's own settings, and for what it has none those of the
+  // upstream that the delivery goes to.
+  std::shared_ptr<net::TlsPeer> make_peer(const Delivery& delivery, const std::string& host) const;
+  // What of the delivery's settings is not everybody's: connections are shared only where this is the same.
+  std::string kinship(const Delivery& delivery, bool https) const;
+
  private:
+  std::shared_ptr<const net::TlsClient> system_;
   Entry defaults_;
   std::map<std::string, Entry, std::less<>> by_name_;
+  std::map<std::string, std::shared_ptr<const net::TlsClient>, std::less<>> upstreams_;
 };
 
 }  // namespace hangup::cleanup

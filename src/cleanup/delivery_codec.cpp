@@ -7,7 +7,13 @@
 namespace hangup::cleanup {
 namespace {
 
+// The second one has more at its end. The first is written where there is none of that, for older releases.
 constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version_with_more = 2;
+
+bool has_more(const Delivery& delivery) {
+  return !delivery.given_id.empty() || !delivery.upstream.empty() || !delivery.server_name.empty();
+}
 
 std::int64_t nanoseconds(Duration duration) {
   return duration.count();
@@ -17,7 +23,7 @@ std::int64_t nanoseconds(Duration duration) {
 
 void encode(std::string& out, const Delivery& delivery) {
   ByteWriter writer(out);
-  writer.number(version);
+  writer.number(has_more(delivery) ? version_with_more : version);
   for (const std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
                                   &delivery.url, &delivery.socket, &delivery.body}) {
     writer.string(*text);
@@ -39,11 +45,16 @@ void encode(std::string& out, const Delivery& delivery) {
   writer.number(static_cast<std::uint8_t>(delivery.expire_after.has_value()));
   writer.number(nanoseconds(delivery.expire_after.value_or(Duration::zero())));
   writer.number(static_cast<std::uint8_t>(delivery.is_signed));
+  if (!has_more(delivery)) return;
+  for (const std::string* text : {&delivery.given_id, &delivery.upstream, &delivery.server_name}) {
+    writer.string(*text);
+  }
 }
 
 std::optional<Delivery> decode_delivery(std::string_view bytes) {
   ByteReader reader(bytes);
-  if (reader.number<std::uint8_t>() != version) return std::nullopt;
+  const auto written = reader.number<std::uint8_t>();
+  if (written != version && written != version_with_more) return std::nullopt;
   Delivery delivery;
   for (std::string* text : {&delivery.id, &delivery.cleanup, &delivery.request_id, &delivery.method,
                             &delivery.url, &delivery.socket, &delivery.body}) {
@@ -69,6 +80,11 @@ std::optional<Delivery> decode_delivery(std::string_view bytes) {
   const Duration expire_after(reader.number<std::int64_t>());
   if (expires) delivery.expire_after = expire_after;
   delivery.is_signed = reader.number<std::uint8_t>() != 0;
+  if (written == version_with_more) {
+    for (std::string* text : {&delivery.given_id, &delivery.upstream, &delivery.server_name}) {
+      *text = reader.string();
+    }
+  }
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
   return delivery;
 }

@@ -63,6 +63,7 @@ class HttpSender::Attempt : public std::enable_shared_from_this<Attempt> {
   void resolve();
   bool take_signature();
   void connect(std::string last_error);
+  void refuse();
   void exchange(std::unique_ptr<HttpConnection> connection);
   void ended(HttpConnection::Result result);
   void replied(const HttpConnection::Reply& reply);
@@ -82,6 +83,8 @@ class HttpSender::Attempt : public std::enable_shared_from_this<Attempt> {
   std::vector<SocketAddress> addresses_;
   std::size_t next_address_ = 0;
   std::unique_ptr<HttpConnection> connection_;
+  std::string refused_;  // an address that is not allowed, of those that were tried
+  bool any_allowed_ = false;
   bool reused_ = false;
 };
 
@@ -135,13 +138,30 @@ void HttpSender::Attempt::resolve() {
 
 // To the next address, if there is one left.
 void HttpSender::Attempt::connect(std::string last_error) {
+  const auto& allow = sender_.credentials_->of(delivery_.cleanup).allow;
   while (next_address_ < addresses_.size()) {
-    auto socket = net::start_connect(addresses_[next_address_++]);
+    const SocketAddress& address = addresses_[next_address_++];
+    if (allow && !allow->contains(address)) {
+      refused_ = address.to_string();
+      continue;
+    }
+    any_allowed_ = true;
+    auto socket = net::start_connect(address);
     if (socket)
       return exchange(std::make_unique<HttpConnection>(sender_.loop_, std::move(*socket), receiver_->peer));
     last_error = std::move(socket.error().message);
   }
+  if (!any_allowed_ && !refused_.empty()) return refuse();
   fail(std::move(last_error));
+}
+
+// Final: an address that nobody has allowed is no passing trouble, and whoever steers a name is not to be
+// asked for another one.
+void HttpSender::Attempt::refuse() {
+  sender_.finish(*this, {.status = 0,
+                         .retry_after = {},
+                         .error = "address not allowed: " + refused_ + " is in no network of `allow`",
+                         .hopeless = true});
 }
 
 void HttpSender::Attempt::exchange(std::unique_ptr<HttpConnection> connection) {
@@ -214,10 +234,18 @@ void HttpSender::finish(Attempt& attempt, AttemptResult result) {
 
 Result<std::string> HttpSender::receiver_of(const Delivery& delivery) const {
   auto name = Sender::receiver_of(delivery);
-  if (name && name->starts_with("https") && credentials_->of(delivery.cleanup).own_tls) {
-    *name += ' ' + delivery.cleanup;
-  }
+  if (name) *name += credentials_->kinship(delivery, name->starts_with("https"));
   return name;
+}
+
+void HttpSender::use(std::shared_ptr<const Credentials> credentials) {
+  credentials_ = std::move(credentials);
+  for (auto& [name, receiver] : receivers_) {  // attempts hold some of them
+    receiver->outdated = true;
+    idle_ -= receiver->idle.size();
+    receiver->idle.clear();
+  }
+  receivers_.clear();
 }
 
 std::shared_ptr<HttpSender::Receiver> HttpSender::receiver(const std::string& name, const Delivery& delivery,
@@ -228,11 +256,7 @@ std::shared_ptr<HttpSender::Receiver> HttpSender::receiver(const std::string& na
                   [](const auto& each) { return each.second.use_count() == 1 && each.second->idle.empty(); });
   }
   auto made = std::make_shared<Receiver>();
-  if (url.https) {
-    const auto& credentials = credentials_->of(delivery.cleanup);
-    made->peer = std::make_shared<net::TlsPeer>(
-        credentials.tls, credentials.server_name.empty() ? url.host : credentials.server_name);
-  }
+  if (url.https) made->peer = credentials_->make_peer(delivery, url.host);
   return receivers_.emplace(name, std::move(made)).first->second;
 }
 
@@ -248,7 +272,7 @@ std::unique_ptr<HttpConnection> HttpSender::take_idle(Receiver& receiver) {
 }
 
 void HttpSender::keep_idle(Receiver& receiver, std::unique_ptr<HttpConnection> connection) {
-  if (idle_ >= max_idle) return;
+  if (idle_ >= max_idle || receiver.outdated) return;
   HttpConnection& idle = *connection;
   receiver.idle.push_back({.connection = std::move(connection), .since = loop_.now()});
   ++idle_;

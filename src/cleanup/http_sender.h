@@ -26,9 +26,10 @@ class HttpSender final : public Sender {
   ~HttpSender() override;
 
   void send(const Delivery& delivery, Done done) override;
-  // By its address, and by the cleanup where that has TLS options of its own: its connections are nobody
-  // else's.
+  // By its address, and by what it may not share a connection for: TLS settings and networks of its own.
   Result<std::string> receiver_of(const Delivery& delivery) const override;
+  // For attempts from now on, which use no connection that was made with earlier ones.
+  void use(std::shared_ptr<const Credentials> credentials);
 
  private:
   class Attempt;
@@ -39,6 +40,7 @@ class HttpSender final : public Sender {
   struct Receiver {
     std::list<Idle> idle;                // longest idle first
     std::shared_ptr<net::TlsPeer> peer;  // null without TLS
+    bool outdated = false;               // made with earlier credentials: nothing is kept for it
   };
 
   void finish(Attempt& attempt, AttemptResult result);
@@ -49,7 +51,7 @@ class HttpSender final : public Sender {
 
   net::EventLoop& loop_;
   net::Resolver resolver_;
-  const std::shared_ptr<const Credentials> credentials_;
+  std::shared_ptr<const Credentials> credentials_;
   std::unordered_map<std::string, std::shared_ptr<Receiver>> receivers_;
   std::size_t idle_ = 0;   // connections, of all receivers
   bool sweeping_ = false;  // idle_timer_ is set

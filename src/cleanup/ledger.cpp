@@ -30,7 +30,7 @@ void write_line(spdlog::logger* access, const Delivery& delivery, const AttemptR
   line["time"] = utc_milliseconds(attempt.start);
   line["type"] = "cleanup";
   line["webhook_id"] = delivery.id;
-  line["request_id"] = delivery.request_id;
+  line["request_id"] = delivery.shown_id();
   line["cleanup"] = delivery.cleanup;
   line["attempt"] = attempt.number;
   line["method"] = delivery.method;
@@ -89,7 +89,7 @@ void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& 
   write_line(access_.get(), delivery, last, "dead", std::nullopt,
              last.result.error.empty() || reason == reason_expired ? reason : last.result.error);
   log_->warn("dead letter webhook_id={} request_id={} cleanup={} attempts={} url={} reason=\"{}\"",
-             delivery.id, delivery.request_id, delivery.cleanup, last.number, without_query(delivery.url),
+             delivery.id, delivery.shown_id(), delivery.cleanup, last.number, without_query(delivery.url),
              reason);
   count(&Counts::dead, attempt.has_value());
 }

@@ -45,6 +45,10 @@ class MemoryOutbox::Impl {
     });
   }
 
+  void use(std::shared_ptr<const Credentials> credentials) {
+    loop_.post([this, credentials = std::move(credentials)] { sender_.use(credentials); });
+  }
+
   const Ledger& ledger() const { return ledger_; }
 
  private:
@@ -72,6 +76,10 @@ Counts MemoryOutbox::counts() const {
 
 bool MemoryOutbox::drain(Duration patience) {
   return impl_->ledger().wait_settled(patience);
+}
+
+void MemoryOutbox::use(std::shared_ptr<const Credentials> credentials) {
+  impl_->use(std::move(credentials));
 }
 
 }  // namespace hangup::cleanup

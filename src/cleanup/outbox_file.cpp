@@ -17,7 +17,7 @@ namespace {
 #define HANGUP_ENTRY_COLUMNS                                                                          \
   "id, request_id, cleanup, receiver, turn, state, attempts, created, next_attempt, expires, ended, " \
   "last_status, "                                                                                     \
-  "last_error, dead_reason"
+  "last_error, dead_reason, delivery"
 
 std::optional<WallTime> time_or_null(const Statement& row, int column) {
   const auto micros = row.integer_or_null(column);
@@ -40,6 +40,9 @@ OutboxFile::Entry entry_of(const Statement& row) {
   if (const auto status = row.integer_or_null(11)) entry.last_status = static_cast<int>(*status);
   entry.last_error = row.text(12);
   entry.dead_reason = row.text(13);
+  // The column is hangup's own id, which is not the one that people know where a trusted proxy gave one.
+  if (auto delivery = decode_delivery(row.text(14)); delivery && !delivery->given_id.empty())
+    entry.request_id = std::move(delivery->given_id);
   return entry;
 }
 
@@ -105,7 +108,7 @@ Result<std::vector<OutboxFile::Entry>> OutboxFile::Impl::list(const Filter& filt
 }
 
 Result<std::optional<OutboxFile::Shown>> OutboxFile::Impl::show(std::string_view id) {
-  Statement select(database_, "SELECT " HANGUP_ENTRY_COLUMNS ", delivery FROM deliveries WHERE id = ?");
+  Statement select(database_, "SELECT " HANGUP_ENTRY_COLUMNS " FROM deliveries WHERE id = ?");
   std::optional<Shown> shown;
   if (select.bind(id).step()) {
     auto delivery = decode_delivery(select.text(14));

@@ -27,7 +27,9 @@ Number number_or_zero(const Snapshot& snapshot, std::string_view name) {
 
 CrashedExchange describe(const Snapshot& snapshot, Phase phase) {
   CrashedExchange exchange;
-  exchange.request_id = snapshot.request_id;
+  exchange.id = snapshot.request_id;
+  exchange.request_id = snapshot.shown_id();
+  exchange.user = value_or_empty(snapshot, "auth.name");
   exchange.route = snapshot.route;
   exchange.started = snapshot.started;
   exchange.phase = phase;
@@ -60,7 +62,7 @@ std::optional<Recovered> recover(const Leftover& leftover, const config::Config&
   const auto found = std::ranges::find(config.routes, snapshot->route, &config::Route::name);
   const config::Route* route = found == config.routes.end() ? nullptr : &*found;
   if (const std::string_view why = missing(route); !why.empty()) {
-    log.warn("cleanup skipped request_id={} route={} outcome=crashed reason=\"{}\"", snapshot->request_id,
+    log.warn("cleanup skipped request_id={} route={} outcome=crashed reason=\"{}\"", snapshot->shown_id(),
              snapshot->route, why);
     recovered.exchange.cleanup_skipped = why;
     return recovered;

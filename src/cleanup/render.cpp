@@ -57,7 +57,9 @@ std::expected<Headers, std::string> render_headers(const config::Cleanup& cleanu
 struct Target {
   std::string url;
   std::string socket;
-  std::string host;  // for the Host field; "" for what the URL says
+  std::string host;           // for the Host field; "" for what the URL says
+  std::string upstream = {};  // for https, as Delivery has it
+  std::string server_name = {};
 };
 
 // The address is the server's own and not its name: of a name with several addresses only this one had the
@@ -70,9 +72,11 @@ std::expected<Target, std::string> target_at(const config::Server* server, std::
     return Target{.url = "http://" + server->authority + path, .socket = address->sun_path, .host = {}};
   }
   const std::string authority = server->address.to_string();
-  return Target{.url = "http://" + authority + path,
+  return Target{.url = (server->https ? "https://" : "http://") + authority + path,
                 .socket = {},
-                .host = authority == server->authority ? std::string() : server->authority};
+                .host = authority == server->authority ? std::string() : server->authority,
+                .upstream = server->https ? server->upstream : std::string(),
+                .server_name = server->tls_name};
 }
 
 std::expected<Target, std::string> target_of(const config::Cleanup& cleanup, const config::Server* server,
@@ -114,9 +118,13 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
     headers->emplace_back("Host", std::move(target->host));
   }
 
+  std::string scratch;
+  static const config::VariableRef id_variable{
+      .variable = config::Variable::request_id, .name = {}, .fallback = {}, .raw = false};
+  const std::string shown_id(source.value(id_variable, scratch).value_or(request_id));
   std::string body;
   if (cleanup.body_kind == config::Cleanup::Body::cloudevent) {
-    body = make_event(source, id, request_id);
+    body = make_event(source, id, shown_id);
   } else if (cleanup.body_kind == config::Cleanup::Body::template_text) {
     auto rendered = cleanup.body.render(source, cleanup.body_place);
     if (!rendered) return std::unexpected(std::move(rendered.error()));
@@ -133,11 +141,14 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
 
   return Delivery{.id = std::move(id),
                   .cleanup = cleanup.name,
-                  .request_id = std::move(request_id),
+                  .request_id = request_id,
+                  .given_id = shown_id == request_id ? std::string() : shown_id,
                   .turn = 0,
                   .method = cleanup.method,
                   .url = std::move(target->url),
                   .socket = std::move(target->socket),
+                  .upstream = std::move(target->upstream),
+                  .server_name = std::move(target->server_name),
                   .headers = std::move(*headers),
                   .body = std::move(body),
                   .timeout = cleanup.timeout,

@@ -17,9 +17,12 @@ using config::Variable, config::VariableRef;
 constexpr std::uint8_t version = 1;
 
 // What the log line and the CloudEvents event say; the route and the times stand in the snapshot itself.
-constexpr std::array always = {Variable::request_method,  Variable::request_host,   Variable::request_path,
-                               Variable::request_query,   Variable::client_ip,      Variable::client_port,
-                               Variable::upstream_server, Variable::response_status};
+constexpr std::array always = {Variable::request_method,  Variable::request_host,    Variable::request_path,
+                               Variable::request_query,   Variable::client_ip,       Variable::client_port,
+                               Variable::upstream_server, Variable::response_status, Variable::auth_name};
+
+const VariableRef id_variable{.variable = Variable::request_id, .name = {}, .fallback = {}, .raw = false};
+constexpr std::string_view id_variable_name = "request.id";
 
 bool is_kept_elsewhere(Variable variable) {
   return variable == Variable::request_id || variable == Variable::route || variable == Variable::outcome ||
@@ -71,6 +74,10 @@ void SnapshotPlan::append(std::string& out, const config::VariableSource& source
   writer.string(route_);
   writer.number(to_micros(started));
   std::string scratch;
+  if (const auto given = source.value(id_variable, scratch); given && *given != request_id) {
+    writer.string(id_variable_name);
+    writer.string(*given);
+  }
   for (std::size_t i = 0; i < variables_.size(); ++i) {
     const auto value = source.value(variables_[i], scratch);
     if (!value) continue;
@@ -94,6 +101,10 @@ std::optional<Snapshot> decode_snapshot(std::string_view bytes) {
   return snapshot;
 }
 
+std::string_view Snapshot::shown_id() const {
+  return value(id_variable_name).value_or(request_id);
+}
+
 std::optional<std::string_view> Snapshot::value(std::string_view name) const {
   const auto found =
       std::ranges::find(values, name, [](const auto& value) { return std::string_view(value.first); });
@@ -103,7 +114,7 @@ std::optional<std::string_view> Snapshot::value(std::string_view name) const {
 std::optional<std::string_view> SnapshotVariables::value(const VariableRef& ref, std::string& scratch) const {
   switch (ref.variable) {
     case Variable::request_id:
-      return snapshot_.request_id;
+      return snapshot_.shown_id();
     case Variable::route:
       return snapshot_.route;
     case Variable::outcome:

@@ -15,13 +15,14 @@
 namespace hangup::cleanup {
 
 struct Snapshot {
-  std::string request_id;
+  std::string request_id;  // hangup's own
   std::string route;
   WallTime started{};
   // By the variable's name as templates write it, so that a later version of hangup understands it.
   std::vector<std::pair<std::string, std::string>> values;
 
   std::optional<std::string_view> value(std::string_view name) const;
+  std::string_view shown_id() const;  // {request.id}
 };
 
 // nullopt for what SnapshotPlan did not write.

@@ -70,6 +70,9 @@ class SqliteOutbox::Impl {
   void add(std::vector<Delivery> deliveries);
   std::string trouble() const;
   std::unique_ptr<InFlightJournal> make_journal();
+  void use(std::shared_ptr<const Credentials> credentials) {
+    loop_.post([this, credentials = std::move(credentials)] { sender_.use(credentials); });
+  }
   const Ledger& ledger() const { return ledger_; }
 
  private:
@@ -174,7 +177,7 @@ std::vector<CrashedExchange> SqliteOutbox::Impl::recover_crashed(const config::C
       if (leftover.finishing) continue;
       auto recovered = recover(leftover, config, store_.last_sign(), *log_);
       if (!recovered) continue;
-      const std::string& id = recovered->exchange.request_id;
+      const std::string& id = recovered->exchange.id;
       if (spooled.contains(id) || store_.knows_exchange(id)) continue;  // it had ended before
       if (!recovered->deliveries.empty()) input.exchanges.push_back(std::move(recovered->deliveries));
       crashed.push_back(std::move(recovered->exchange));
@@ -427,6 +430,9 @@ std::string SqliteOutbox::trouble() const {
 }
 bool SqliteOutbox::drain(Duration patience) {
   return impl_->ledger().wait_settled(patience);
+}
+void SqliteOutbox::use(std::shared_ptr<const Credentials> credentials) {
+  impl_->use(std::move(credentials));
 }
 std::unique_ptr<InFlightJournal> SqliteOutbox::make_journal() {
   return impl_->make_journal();

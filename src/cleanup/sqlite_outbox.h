@@ -50,6 +50,7 @@ class SqliteOutbox final : public Outbox {
   Counts counts() const override;
   std::string trouble() const override;
   bool drain(Duration patience) override;
+  void use(std::shared_ptr<const Credentials> credentials) override;
   std::unique_ptr<InFlightJournal> make_journal() override;
 
  private:

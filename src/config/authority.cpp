@@ -28,9 +28,10 @@ std::string numeric(const Authority& authority) {
 
 }  // namespace
 
-Result<Authority> parse_authority(std::string_view text) {
+Result<Authority> parse_authority(std::string_view text, std::uint16_t default_port) {
   if (text.contains('@')) return std::unexpected(Error{"a URL here has no user and no password"});
   Authority authority;
+  authority.port = default_port;
   authority.is_bracketed = text.starts_with('[');
   const std::size_t close = authority.is_bracketed ? text.find(']') : 0;
   if (close == std::string_view::npos) return malformed(text);

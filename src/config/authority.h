@@ -18,7 +18,7 @@ struct Authority {
 };
 
 // Strict: no user information, no empty port, a port from 1. The error says what was expected.
-Result<Authority> parse_authority(std::string_view text);
+Result<Authority> parse_authority(std::string_view text, std::uint16_t default_port = 80);
 
 // Looks the host up, if it is a name. IPv4 comes before IPv6, since many servers on "localhost" listen on
 // that only.

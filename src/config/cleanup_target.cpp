@@ -1,7 +1,7 @@
 #include "config/cleanup_target.h"
 
 #include "config/authority.h"
-#include "config/file.h"
+#include "config/client_tls.h"
 
 #include <algorithm>
 #include <array>
@@ -84,38 +84,6 @@ std::string fault_of_url(const Template& url, Cleanup::To to) {
   return {};
 }
 
-// A file that is there. Whether it holds what it should is found out when TLS is set up.
-void read_file_name(Section& section, std::string_view key, std::filesystem::path& out) {
-  std::string name;
-  section.text(key, name);
-  if (name.empty()) return;
-  if (const auto readable = check_readable(name); !readable) {
-    section.reader().problem(section.node().find(key)->value->position,
-                             shown(key) + ": " + name + ": " + readable.error().message);
-  }
-  out = std::move(name);
-}
-
-void read_server_name(Section& section, std::string& out) {
-  section.text("server_name", out);
-  const auto authority = parse_authority(out);
-  if (out.empty() || (authority && authority->host == out)) return;
-  section.reader().unexpected(*section.node().find("server_name")->value, "server_name",
-                              "a host without a port, such as hooks.example.com");
-}
-
-void read_tls(Section& section, ClientTls& tls) {
-  read_file_name(section, "ca", tls.ca);
-  read_file_name(section, "cert", tls.certificate);
-  read_file_name(section, "key", tls.key);
-  read_server_name(section, tls.server_name);
-  if (section.has("cert") == section.has("key")) return;
-  const bool has_cert = section.has("cert");
-  section.reader().problem(section.node().find(has_cert ? "cert" : "key")->key->position,
-                           has_cert ? "`cert` without its `key`: a client certificate needs both"
-                                    : "`key` without its `cert`: a client certificate needs both");
-}
-
 }  // namespace
 
 void read_target(Section& section, Cleanup& cleanup, std::vector<TemplateText>& templates) {
@@ -123,7 +91,7 @@ void read_target(Section& section, Cleanup& cleanup, std::vector<TemplateText>& 
   const bool is_receiver_known = section.choice("to", cleanup.to, receivers);
   const bool is_url = cleanup.to == Cleanup::To::url;
   const Node* node = section.required("url", is_url ? url_example : path_example);
-  section.section("tls", [&](Section& tls) { read_tls(tls, cleanup.tls); });
+  section.section("tls", [&](Section& tls) { read_client_tls(tls, cleanup.tls); });
   if (node == nullptr) return;
   auto text = reader.template_text(*node, "url");
   if (!text) return;

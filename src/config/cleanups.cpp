@@ -130,6 +130,7 @@ std::shared_ptr<const Cleanup> read_cleanup(Reader& reader, const Node& node, st
   Section section(reader, node, cleanup->name);
   std::vector<TemplateText> templates;
   read_target(section, *cleanup, templates);
+  section.networks("allow", cleanup->allow);
   if (const Node* method = section.optional("method")) {
     if (auto text = read_method(reader, *method, "method")) cleanup->method = std::move(*text);
   }

@@ -1,4 +1,5 @@
 #include "config/file.h"
+#include "config/secrets.h"
 #include "config/sections.h"
 
 #include <sched.h>
@@ -40,10 +41,13 @@ void read_workers(Section& root, unsigned& workers) {
 }
 
 void read_root(Section& root, Config& config) {
+  read_secret_policy(root);
   read_workers(root, config.workers);
   read_listeners(root, config);
+  read_auth(root, config);
   const auto upstreams = read_upstreams(root, config);
   const auto cleanups = read_cleanups(root, config);
+  root.section("receivers", [&](Section& section) { section.networks("allow", config.receivers); });
   read_routes(root, upstreams, cleanups, config);
   read_outbox(root, config.outbox);
   read_admin(root, config);

@@ -215,7 +215,9 @@ Document read_document(const std::string& text) {
     document.root = nullptr;
   } catch (const YAML::Exception& error) {
     document.root = nullptr;
-    document.problems.push_back({position_of(error.mark), "not YAML: " + error.msg});
+    // What some of them end with is text of the file, which may be a secret.
+    document.problems.push_back(
+        {position_of(error.mark), "not YAML: " + error.msg.substr(0, error.msg.find(": "))});
   }
   return document;
 }

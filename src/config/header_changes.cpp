@@ -7,6 +7,7 @@
 #include <array>
 
 #include <hangup/base/text.h>
+#include <hangup/http/secret_header.h>
 
 namespace hangup::config {
 namespace {
@@ -57,7 +58,7 @@ std::optional<TemplateText> read_value_file(Reader& reader, const Node& node, st
     return std::nullopt;
   };
   constexpr std::size_t most = std::size_t{16} * 1024;
-  auto text = read_file(path->value, most, "no value of a header");
+  auto text = read_secret_file(path->value, reader.secret_policy(), most, "no value of a header");
   if (!text) return fault(text.error().message);
   while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
   if (text->empty()) return fault("is empty, expected the header's value");
@@ -107,8 +108,9 @@ std::vector<std::pair<std::string, TemplateText>> read_headers(Reader& reader, c
                      "duplicate header " + shown(name->text) + ": header names compare without case");
       continue;
     }
-    auto text = value->kind == Node::Kind::mapping ? read_value_file(reader, *value, name->text)
-                                                   : reader.template_text(*value, name->text);
+    auto text = value->kind == Node::Kind::mapping
+                    ? read_value_file(reader, *value, name->text)
+                    : reader.template_text(*value, name->text, http::names_a_secret(name->text));
     if (!text) continue;
     check_header_literals(reader, *text);
     headers.emplace_back(name->text, std::move(*text));

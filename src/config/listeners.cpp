@@ -1,4 +1,5 @@
 #include "config/sections.h"
+#include "config/way_in.h"
 
 #include <algorithm>
 
@@ -7,14 +8,22 @@ namespace {
 
 constexpr std::uint64_t most_head_bytes = 16 * 1024 * 1024;
 constexpr std::uint64_t most_body_bytes = std::uint64_t{1} << 50;
+constexpr std::uint64_t most_connections = 10'000'000;
 
 void read_limits(Section& section, Listener& listener) {
   section.bytes("header_bytes", listener.head.head_bytes, 256, most_head_bytes);
   section.number("headers", listener.head.fields, 1, 10'000);
   section.bytes("body_bytes", listener.body_bytes.count, 1, most_body_bytes);
+  using WhenFull = Listener::Connections::WhenFull;
+  constexpr auto when_full = std::to_array<std::pair<std::string_view, WhenFull>>(
+      {{"wait", WhenFull::wait}, {"reject", WhenFull::reject}});
+  section.number("connections", listener.connections.max, 1, most_connections);
+  section.choice("when_full", listener.connections.when_full, when_full);
+  section.number("connections_per_client", listener.connections.per_client, 0, most_connections);
 }
 
 void read_timeouts(Section& section, Listener::Timeouts& timeouts) {
+  section.duration("handshake", timeouts.handshake);
   section.duration("idle", timeouts.idle);
   section.duration("header", timeouts.header);
   section.duration("body_idle", timeouts.body_idle);
@@ -74,11 +83,14 @@ void read_listeners(Section& root, Config& config) {
     section.text("name", listener.name);
     const bool has_address = section.is_mapping() && read_address(section, listener);
     section.duration("dead_peer", listener.dead_peer, seconds(2));
+    read_way_in(section, listener);
     section.section("limits", [&](Section& limits) { read_limits(limits, listener); });
     section.section("timeouts", [&](Section& timeouts) { read_timeouts(timeouts, listener.timeouts); });
     section.finish();
     if (listener.name.empty() && has_address) listener.name = listener.address.to_string();
     check_unique(reader, *item, listener, config.listeners);
+    if (listener.tls && !listener.tls->client_subject_header.empty())
+      config.client_subject_headers.push_back(listener.tls->client_subject_header);
     config.listeners.push_back(std::move(listener));
   }
 }

@@ -61,7 +61,7 @@ void append_without_dot_segments(std::string& out, std::string_view path) {
   }
 }
 
-constexpr bool is_name_char(char c) {
+constexpr bool is_capture_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
@@ -73,7 +73,7 @@ std::unexpected<PatternError> wrong(std::size_t offset, std::string message) {
 std::expected<PathPattern::Segment, PatternError> compile_capture(std::string_view text, std::size_t offset,
                                                                   const PathPattern& before) {
   const std::string_view name = text.substr(1, text.size() - 2);
-  if (name.empty() || !std::ranges::all_of(name, is_name_char)) {
+  if (name.empty() || !std::ranges::all_of(name, is_capture_char)) {
     return wrong(offset, shown(text) + ": a capture is named with letters, digits, _ and -, as in {id}");
   }
   const auto is_same = [&](const auto& other) { return other.capture && other.text == name; };

@@ -68,17 +68,23 @@ std::optional<Text> Reader::text(const Node& node, std::string_view key, std::st
   return Text{std::move(expansion.text), &node};
 }
 
-std::optional<TemplateText> Reader::template_text(const Node& node, std::string_view key) {
+std::optional<TemplateText> Reader::template_text(const Node& node, std::string_view key, bool is_secret) {
   if (node.kind != Node::Kind::scalar) {
     unexpected(node, key, "a text");
     return std::nullopt;
   }
   const Expansion expansion = expand_environment(node.text, true);
-  for (const auto& error : expansion.errors) problem(within(node, error.offset), error.message);
+  for (const auto& error : expansion.errors) {
+    problem(within(node, error.offset), is_secret && error.quotes_text
+                                            ? "`${` that starts no ${NAME}; write $$ for a plain $"
+                                            : error.message);
+  }
   if (!expansion.errors.empty()) return std::nullopt;
   auto compiled = Template::parse(expansion.text);
   if (!compiled) {
-    problem(within(node, expansion.raw_offset(compiled.error().offset)), std::move(compiled.error().message));
+    problem(within(node, expansion.raw_offset(compiled.error().offset)),
+            is_secret ? "a { before a letter that starts no variable that there is; a plain one is written {{"
+                      : std::move(compiled.error().message));
     return std::nullopt;
   }
   if (expansion.as_written != expansion.text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/document.h"
+#include "config/file.h"
 #include "config/quote.h"
 
 #include <cstdint>
@@ -39,7 +40,8 @@ class Reader {
 
   // `key` names the value in messages. nullopt: a problem was reported.
   std::optional<Text> text(const Node& node, std::string_view key, std::string_view expected = "a text");
-  std::optional<TemplateText> template_text(const Node& node, std::string_view key);
+  // Of what is secret, no problem shows any.
+  std::optional<TemplateText> template_text(const Node& node, std::string_view key, bool is_secret = false);
   std::optional<std::uint64_t> number(const Node& node, std::string_view key, std::uint64_t least,
                                       std::uint64_t most);
 
@@ -47,12 +49,17 @@ class Reader {
   // scalar's.
   Position within(const Node& node, std::size_t offset) const;
 
+  // Of the files with secrets that the configuration names; known before the first of them is read.
+  SecretPolicy secret_policy() const { return secret_policy_; }
+  void set_secret_policy(SecretPolicy policy) { secret_policy_ = policy; }
+
   // In the order of the file, each once, and not more than anybody would read.
   std::vector<Problem> take_problems();
 
  private:
   std::vector<std::string_view> lines_;
   std::vector<Problem> problems_;
+  SecretPolicy secret_policy_ = SecretPolicy::private_only;
 };
 
 // "`text`", "nothing", "a list", "an empty mapping". Shows what the file says, not what the environment put

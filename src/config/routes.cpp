@@ -158,6 +158,7 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   Section section(reader, node, "routes");
   section.text("name", route.name);
   section.section("match", [&](Section& match) { read_match(match, route.match); });
+  read_access(section, route);
   if (section.is_mapping()) route.upstream = read_upstream(section, names.upstreams);
   read_upgrades(section, route.upgrades);
   section.section("request",

@@ -36,7 +36,8 @@ void read_lines(Reader& reader, const Node& node, std::string_view key, std::vec
   const auto path = reader.text(node, key, "the path of a file with the secret");
   if (!path) return;
   const std::string origin = shown(key) + ": " + path->value;
-  const auto text = read_file(path->value, most_secret_bytes, "no file with a secret");
+  const auto text =
+      read_secret_file(path->value, reader.secret_policy(), most_secret_bytes, "no file with a secret");
   if (!text) return reader.problem(node.position, origin + ": " + text.error().message);
   const std::size_t before = secrets.size();
   std::string_view rest = *text;
@@ -69,6 +70,12 @@ Result<std::string> decode_base64(std::string_view text) {
 }
 
 }  // namespace
+
+void read_secret_policy(Section& root) {
+  bool any = false;
+  root.section("secrets", [&](Section& secrets) { secrets.boolean("allow_insecure_permissions", any); });
+  if (any) root.reader().set_secret_policy(SecretPolicy::any);
+}
 
 std::vector<Secret> read_secrets(Section& section, std::string_view key, std::string_view file_key) {
   Reader& reader = section.reader();

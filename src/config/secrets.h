@@ -11,6 +11,10 @@
 
 namespace hangup::config {
 
+// secrets: of the configuration, which says how private files with secrets have to be. Before any of them is
+// read.
+void read_secret_policy(Section& root);
+
 struct Secret {
   std::string value;
   Position position;   // of it, or of the name of its file

@@ -114,6 +114,23 @@ void Section::boolean(std::string_view key, bool& out) {
   choice(key, out, std::array<std::pair<std::string_view, bool>, 2>{{{"true", true}, {"false", false}}});
 }
 
+void Section::networks(std::string_view key, Networks& out) {
+  constexpr std::string_view expected = "a list of networks, such as 10.0.0.0/8, ::1 or unix";
+  each(key, expected, [&](const Node& node) {
+    const auto text = reader_.text(node, key, expected);
+    if (!text) return;
+    const auto network = Network::parse(text->value);
+    if (network) return out.add(*network);
+    reader_.problem(node.position, shown(key) + ": " + network.error().message);
+  });
+}
+
+void Section::networks(std::string_view key, std::optional<Networks>& out) {
+  Networks read;
+  networks(key, read);
+  if (has(key)) out = std::move(read);
+}
+
 void Section::section(std::string_view key, const std::function<void(Section&)>& read) {
   const Node* value = optional(key);
   if (value == nullptr) return;

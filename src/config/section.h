@@ -47,6 +47,9 @@ class Section {
               const std::array<std::pair<std::string_view, Enum>, N>& choices);
   // true or false.
   void boolean(std::string_view key, bool& out);
+  // One network or a list of them.
+  void networks(std::string_view key, Networks& out);
+  void networks(std::string_view key, std::optional<Networks>& out);
   // A mapping of its own; `read` may be called at most once.
   void section(std::string_view key, const std::function<void(Section&)>& read);
   // Every item of a list, or the one value that stands for a list of one.

@@ -26,6 +26,7 @@ std::vector<std::string_view> names_of(const ByName<T>& named) {
 }
 
 void read_listeners(Section& root, Config& config);
+void read_auth(Section& root, Config& config);
 ByName<Upstream> read_upstreams(Section& root, Config& config);
 ByName<Cleanup> read_cleanups(Section& root, Config& config);
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
@@ -50,6 +51,8 @@ std::vector<std::pair<std::string, TemplateText>> read_headers(Reader& reader, c
                                                                std::string_view key, HeaderOf message);
 // set_header and remove_header of a route's request or response.
 void read_header_changes(Section& section, HeaderOf message, const PathPattern& path, HeaderChanges& changes);
+// allow and auth of a route.
+void read_access(Section& route_section, Route& route);
 // request: of a route.
 void read_request_changes(Section& section, const PathPattern& path, RequestChanges& changes);
 

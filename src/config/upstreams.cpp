@@ -1,4 +1,5 @@
 #include "config/authority.h"
+#include "config/client_tls.h"
 #include "config/sections.h"
 
 #include <algorithm>
@@ -12,14 +13,15 @@ namespace {
 constexpr std::array<std::pair<std::string_view, Balance>, 2> balances = {
     {{"round_robin", Balance::round_robin}, {"least_requests", Balance::least_requests}}};
 constexpr std::uint64_t most_connections = 1'000'000;
-constexpr std::string_view server_example = "a server such as http://127.0.0.1:9000 or unix:/run/app.sock";
+constexpr std::string_view server_example =
+    "a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
 
-// What is wrong with the URL that has a scheme other than http, or none.
+// What is wrong with the URL that has a scheme other than http and https, or none.
 std::string wrong_scheme(std::string_view url) {
   const std::size_t colon = url.find("://");
   const std::string_view scheme = colon == std::string_view::npos ? std::string_view() : url.substr(0, colon);
-  if (equals_ignoring_case(scheme, "https") || equals_ignoring_case(scheme, "h2c")) {
-    return shown(scheme) + ": this release speaks plain HTTP/1.1 to upstreams; expected " +
+  if (equals_ignoring_case(scheme, "h2c")) {
+    return shown(scheme) + ": this release speaks HTTP/1.1 to upstreams; expected " +
            std::string(server_example);
   }
   // The URL may hold a password.
@@ -27,7 +29,8 @@ std::string wrong_scheme(std::string_view url) {
 }
 
 Result<Server> parse_server(const std::string& url) {
-  constexpr std::string_view scheme = "http://";
+  constexpr std::string_view http = "http://";
+  constexpr std::string_view https = "https://";
   Server server;
   server.url = url;
   if (url.starts_with("unix:")) {
@@ -37,18 +40,23 @@ Result<Server> parse_server(const std::string& url) {
     server.authority = "localhost";
     return server;
   }
-  if (!equals_ignoring_case(std::string_view(url).substr(0, scheme.size()), scheme)) {
+  server.https = equals_ignoring_case(std::string_view(url).substr(0, https.size()), https);
+  if (!server.https && !equals_ignoring_case(std::string_view(url).substr(0, http.size()), http)) {
     return std::unexpected(Error{wrong_scheme(url)});
   }
-  server.authority = url.substr(scheme.size());
+  server.authority = url.substr(server.https ? https.size() : http.size());
   if (server.authority.find_first_of("/?#") != std::string::npos) {
     return std::unexpected(Error{"a server has no path and no query: requests keep their own; expected " +
                                  std::string(server_example)});
   }
-  const auto authority = parse_authority(server.authority);
+  const auto authority = parse_authority(server.authority, server.https ? 443 : 80);
   if (!authority) return std::unexpected(authority.error());
   const auto address = resolve(*authority);
   if (!address) return std::unexpected(address.error());
+  if (server.https) {
+    server.tls_name = authority->host;
+    if (server.tls_name.ends_with('.')) server.tls_name.pop_back();  // no certificate has it
+  }
   server.address = *address;
   return server;
 }
@@ -76,6 +84,18 @@ void read_servers(Section& section, std::vector<Server>& servers) {
     Section long_form(reader, *item, "servers");
     if (const Node* url = long_form.required("url", server_example)) read_server(reader, *url, servers);
     long_form.finish();
+  }
+}
+
+// After the servers.
+void read_tls_to_servers(Section& section, Upstream& upstream) {
+  section.section("tls", [&](Section& tls) { read_client_tls(tls, upstream.tls); });
+  for (Server& server : upstream.servers) {
+    if (server.https && !upstream.tls.server_name.empty()) server.tls_name = upstream.tls.server_name;
+  }
+  if (section.has("tls") && !upstream.servers.empty() && !upstream.has_https()) {
+    section.reader().problem(section.node().find("tls")->key->position,
+                             "`tls` is for https, and none of the servers is https://");
   }
 }
 
@@ -135,6 +155,8 @@ ByName<Upstream> read_upstreams(Section& root, Config& config) {
     upstream->name = name->text;
     Section section(reader, *value, name->text);
     read_servers(section, upstream->servers);
+    for (Server& server : upstream->servers) server.upstream = upstream->name;
+    read_tls_to_servers(section, *upstream);
     section.choice("balance", upstream->balance, balances);
     section.section("connections", [&](Section& inner) { read_connections(inner, upstream->connections); });
     section.section("timeouts", [&](Section& inner) { read_timeouts(inner, upstream->timeouts); });

@@ -8,11 +8,9 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace hangup::downstream {
 
@@ -24,12 +22,6 @@ namespace {
 
 // What evhttp reads instead of the client's bytes. It must not say `Connection: close`: closing is ours.
 constexpr std::string_view ticket = "GET / HTTP/1.1\r\n\r\n";
-
-// How long accepting rests when there are no descriptors left: without a rest, the loop spins.
-constexpr auto accept_rest = std::chrono::milliseconds(100);
-
-// The callback for errors of accept gets evhttp's pointer, not ours: this finds the way back.
-thread_local std::vector<EvhttpServer*> servers_of_thread;
 
 // As accept() told it: a client that has reset its connection by now has no address any more.
 SocketAddress accepted_from(evhttp_connection* connection) {
@@ -65,23 +57,22 @@ void EvhttpSeat::complete() {
 // A connection between evhttp's accept and our taking it over, in the same turn of the loop.
 struct EvhttpServer::Adoption {
   EvhttpServer* server;
+  ConnectionPlace place;
   bufferevent* buffer;
   event* soon;
   Adoption* next;
 };
 
 EvhttpServer::EvhttpServer(net::EventLoop& loop, net::Fd listening, Host& host)
-    : loop_(loop), host_(host), http_(evhttp_new(loop.base())) {
+    : host_(host), http_(evhttp_new(loop.base())) {
   if (http_ == nullptr) std::abort();
   evhttp_set_bevcb(http_, &EvhttpServer::on_new_buffer, this);
   evhttp_set_gencb(http_, &EvhttpServer::on_request, this);
-  listener_ = evconnlistener_new(loop.base(), nullptr, nullptr, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-                                 0, listening.release());
-  bound_ = listener_ != nullptr ? evhttp_bind_listener(http_, listener_) : nullptr;
+  evconnlistener* listener = evconnlistener_new(
+      loop.base(), nullptr, nullptr, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listening.release());
+  bound_ = listener != nullptr ? evhttp_bind_listener(http_, listener) : nullptr;
   if (bound_ == nullptr) std::abort();
-  evconnlistener_set_error_cb(listener_, &EvhttpServer::on_accept_error);
-  accept_again_ = loop.make_timer([this] { evconnlistener_enable(listener_); });
-  servers_of_thread.push_back(this);
+  accepting_.emplace(loop, listener, [this](int error) { host_.on_accept_error(error); });
 }
 
 EvhttpServer::~EvhttpServer() {
@@ -91,12 +82,12 @@ EvhttpServer::~EvhttpServer() {
     bufferevent_decref(adoption->buffer);
     delete adoption;
   }
+  accepting_->stop();
   evhttp_free(http_);  // the listener with it
-  std::erase(servers_of_thread, this);
 }
 
 void EvhttpServer::stop_accepting() {
-  accept_again_->cancel();
+  accepting_->stop();
   if (bound_ != nullptr) evhttp_del_accept_socket(http_, std::exchange(bound_, nullptr));
 }
 
@@ -104,7 +95,7 @@ bufferevent* EvhttpServer::on_new_buffer(event_base* base, void* self) {
   auto* server = static_cast<EvhttpServer*>(self);
   bufferevent* buffer = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
   if (buffer == nullptr) std::abort();  // evhttp would go on with a buffer that we know nothing of
-  auto* adoption = new Adoption{server, buffer, nullptr, server->adoptions_};
+  auto* adoption = new Adoption{server, server->host_.on_accepting(), buffer, nullptr, server->adoptions_};
   adoption->soon = event_new(base, -1, 0, &EvhttpServer::on_adopt, adoption);
   if (adoption->soon == nullptr) std::abort();
   server->adoptions_ = adoption;
@@ -132,7 +123,7 @@ void EvhttpServer::on_adopt(int, short, void* argument) {
     net::Fd socket(bufferevent_getfd(buffer));
     bufferevent_setfd(buffer, -1);  // from here on evhttp's enabling and disabling reaches no socket
     server.host_.on_accepted(std::make_unique<EvhttpSeat>(server, connection, buffer), std::move(socket),
-                             accepted_from(connection));
+                             accepted_from(connection), std::move(adoption->place));
   }
   bufferevent_decref(buffer);
 }
@@ -144,14 +135,6 @@ void EvhttpServer::on_request(evhttp_request* request, void* self) {
   seat->request_ = request;
   const auto dispatched = std::move(seat->dispatched_);  // the seat may go while it runs
   dispatched();
-}
-
-// Most often there are no descriptors left: the connection that waits would wake the loop again and again.
-void EvhttpServer::on_accept_error(evconnlistener* listener, void*) {
-  evconnlistener_disable(listener);
-  for (EvhttpServer* server : servers_of_thread) {
-    if (server->listener_ == listener) server->accept_again_->set(server->loop_.now() + accept_rest);
-  }
 }
 
 }  // namespace hangup::downstream

@@ -5,8 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <hangup/base/address.h>
+#include <hangup/downstream/connection_limits.h>
+#include <hangup/net/accepting.h>
 #include <hangup/net/event_loop.h>
 #include <hangup/net/fd.h>
 
@@ -15,7 +18,6 @@ struct evhttp;
 struct evhttp_bound_socket;
 struct evhttp_connection;
 struct evhttp_request;
-struct evconnlistener;
 
 namespace hangup::downstream {
 
@@ -51,8 +53,14 @@ class EvhttpServer {
  public:
   class Host {
    public:
+    // A client is being accepted: the place for it, which may be empty. pause_accepting() may be called; then
+    // it is the last one.
+    virtual ConnectionPlace on_accepting() = 0;
     // A client has connected; its socket is ours from here on.
-    virtual void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer) = 0;
+    virtual void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer,
+                             ConnectionPlace place) = 0;
+    // accept() has failed, with this errno; after a rest it is tried again.
+    virtual void on_accept_error(int error) = 0;
 
    protected:
     ~Host() = default;
@@ -64,6 +72,10 @@ class EvhttpServer {
   EvhttpServer(const EvhttpServer&) = delete;
   EvhttpServer& operator=(const EvhttpServer&) = delete;
 
+  // Clients that connect meanwhile wait in the kernel's queue.
+  void pause_accepting() { accepting_->pause(); }
+  void resume_accepting() { accepting_->resume(); }
+  // For good.
   void stop_accepting();
 
  private:
@@ -72,14 +84,11 @@ class EvhttpServer {
   static bufferevent* on_new_buffer(event_base* base, void* self);
   static void on_adopt(int, short, void* adoption);
   static void on_request(evhttp_request* request, void* self);
-  static void on_accept_error(evconnlistener* listener, void* http);
 
-  net::EventLoop& loop_;
   Host& host_;
   evhttp* http_;
-  evconnlistener* listener_;
   evhttp_bound_socket* bound_;  // null once stop_accepting() was called
-  std::unique_ptr<Timer> accept_again_;
+  std::optional<net::Accepting> accepting_;
   Adoption* adoptions_ = nullptr;     // accepted in this turn of the loop, not adopted yet
   EvhttpSeat* announcing_ = nullptr;  // evhttp dispatches from inside announce()
 };

@@ -1,3 +1,5 @@
+#include "downstream/admission.h"
+#include "downstream/arrival.h"
 #include "downstream/evhttp_server.h"
 #include "downstream/http1_connection.h"
 
@@ -5,17 +7,23 @@
 #include <utility>
 
 #include <hangup/downstream/front_end.h>
+#include <hangup/net/tls_server.h>
 
 namespace hangup::downstream {
 namespace {
 
-class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public Http1Connection::Owner {
+class EvhttpFrontEnd final : public FrontEnd,
+                             public EvhttpServer::Host,
+                             public Admission::Host,
+                             public Arrival::Owner,
+                             public Http1Connection::Owner {
  public:
-  EvhttpFrontEnd(net::EventLoop& loop, net::Fd listening, const config::Listener& listener, RequestSink& sink)
+  EvhttpFrontEnd(net::EventLoop& loop, net::Fd listening, SharedListener& shared, RequestSink& sink)
       : loop_(loop),
-        listener_(listener),
+        listener_(shared.config),
         sink_(sink),
         server_(loop, std::move(listening), *this),
+        admission_(loop, shared, *this),
         silence_timer_(loop.make_timer([this] { look_for_silence(); })) {
     look_for_silence();
   }
@@ -23,19 +31,51 @@ class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public 
   void drain() override {
     draining_ = true;
     server_.stop_accepting();
+    admission_.drain();
+    while (!arrivals_.empty()) arrivals_.front()->close();
     for (auto next = connections_.begin(); next != connections_.end();) {
       Http1Connection& connection = **next++;  // it may leave the list
       connection.drain();
     }
   }
-  std::size_t connections() const override { return connections_.size(); }
+  std::size_t connections() const override { return arrivals_.size() + connections_.size(); }
+  void use_tls(std::shared_ptr<const net::TlsServer> tls) override { tls_ = std::move(tls); }
 
  private:
-  void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer) override {
-    connections_.push_front(
-        std::make_unique<Http1Connection>(*this, std::move(seat), std::move(socket), peer));
+  ConnectionPlace on_accepting() override { return admission_.place(); }
+  void on_accept_error(int error) override { admission_.on_accept_error(error); }
+  void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer,
+                   ConnectionPlace place) override {
+    Admission::Newcomer newcomer{std::move(socket), std::move(seat), peer, std::move(place)};
+    if (!newcomer.place) return admission_.hold_or_refuse(std::move(newcomer));
+    on_admitted(std::move(newcomer));
+  }
+  void on_admitted(Admission::Newcomer newcomer) override {
+    // With the PROXY protocol, who the client is becomes known when it has arrived.
+    if (!listener_.proxy_protocol && !admission_.admit_client(newcomer)) return;
+    const SocketAddress peer = newcomer.peer;
+    arrivals_.push_front(std::make_unique<Arrival>(*this, std::move(newcomer)));
+    arrivals_.front()->self = arrivals_.begin();
+    arrivals_.front()->start(peer);
+  }
+  void pause_accepting() override { server_.pause_accepting(); }
+  void resume_accepting() override { server_.resume_accepting(); }
+
+  // HTTP/1.1 is all that ALPN offers, and what clients speak that don't ask.
+  void on_arrived(Arrival& arrival, Arrived arrived) override {
+    remove(arrival);
+    if (listener_.proxy_protocol && !arrived.refusal)
+      arrived.refusal = admission_.refusal_of_client(arrived.place, arrived.address);
+    connections_.push_front(std::make_unique<Http1Connection>(*this, std::move(arrived)));
     connections_.front()->self = connections_.begin();
   }
+  void on_not_arrived(Arrival& arrival) override { remove(arrival); }
+  void remove(Arrival& arrival) {
+    auto self = arrival.self;
+    loop_.defer([gone = std::move(*self)] {});
+    arrivals_.erase(self);
+  }
+  const net::TlsServer* tls() override { return tls_.get(); }
 
   // Keepalive finds who vanished while nothing was on its way to it. For the others the kernel has
   // TCP_USER_TIMEOUT, but that also ends connections whose client answers and only takes no more for a while.
@@ -63,17 +103,24 @@ class EvhttpFrontEnd final : public FrontEnd, public EvhttpServer::Host, public 
   const config::Listener& listener_;
   RequestSink& sink_;
   bool draining_ = false;
+  std::shared_ptr<const net::TlsServer> tls_;
   EvhttpServer server_;
+  // Destroyed before server_, whose seats they hold.
+  Admission admission_;
+  std::list<std::unique_ptr<Arrival>> arrivals_;
+  std::list<std::unique_ptr<Http1Connection>> connections_;
   std::unique_ptr<Timer> silence_timer_;
-  std::list<std::unique_ptr<Http1Connection>>
-      connections_;  // destroyed before server_, whose seats they hold
 };
 
 }  // namespace
 
+std::vector<std::string> protocols() {
+  return {"http/1.1"};
+}
+
 Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
-                                                 const config::Listener& listener, RequestSink& sink) {
-  return std::make_unique<EvhttpFrontEnd>(loop, std::move(listening), listener, sink);
+                                                 SharedListener& shared, RequestSink& sink) {
+  return std::make_unique<EvhttpFrontEnd>(loop, std::move(listening), shared, sink);
 }
 
 }  // namespace hangup::downstream

@@ -33,14 +33,19 @@ http::ParseError body_too_long() {
 
 }  // namespace
 
-Http1Connection::Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket,
-                                 const SocketAddress& peer)
+Http1Connection::Http1Connection(Owner& owner, Arrived arrived)
     : owner_(owner),
-      seat_(std::move(seat)),
+      place_(std::move(arrived.place)),
+      seat_(std::move(arrived.seat)),
+      transport_(std::move(arrived.transport)),
       timer_(owner.loop().make_timer([this] { on_timer(); })),
+      client_(std::move(arrived.client)),
+      refusal_(std::move(arrived.refusal)),
+      fin_(arrived.fin),
+      unread_(arrived.waited),
       parser_(owner.listener().head) {
-  client_ = {.ip = peer.host(), .port = peer.port(), .secure = false, .listener = &owner.listener()};
-  transport_.emplace(owner.loop(), std::move(socket), *this);
+  transport_->set_handler(*this);
+  if (arrived.waited) transport_->poke();
   enter(State::idle);
 }
 
@@ -127,7 +132,7 @@ void Http1Connection::take(std::string_view bytes) {
   const bool next_waits = state_ == State::exchange && (decoder_.done() || body_failed_);
   if (next_waits && (overflow_ || bytes.size() > input_cap)) {
     overflow_ = true;
-  } else if (bytes.size() < kept.size()) {
+  } else if (!kept.empty()) {  // and `bytes` is the end of it
     kept.erase(0, kept.size() - bytes.size());
     input_ = std::move(kept);
   } else {
@@ -163,6 +168,10 @@ std::size_t Http1Connection::process(std::string_view bytes) {
 // ---- Requests
 
 std::size_t Http1Connection::read_head(std::string_view bytes) {
+  if (refusal_) {
+    refuse(*refusal_);
+    return bytes.size();
+  }
   const auto size = parser_.parse(bytes);
   if (!size) {
     refuse({Outcome::rejected, size.error().status, size.error().message});
@@ -465,6 +474,7 @@ void Http1Connection::cut() {
     ::connect(transport_->fd(), &nowhere,
               sizeof nowhere);  // evhttp will send FIN first, so a reset on close comes too late
   }
+  transport_->forgo_goodbye();
   close();
 }
 

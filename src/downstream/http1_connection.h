@@ -3,7 +3,7 @@
 // which owns the connection in name, learns of admitted requests by a ticket and of their end.
 #pragma once
 
-#include "downstream/evhttp_server.h"
+#include "downstream/arrival.h"
 
 #include <list>
 #include <memory>
@@ -12,6 +12,7 @@
 
 #include <hangup/base/scheduler.h>
 #include <hangup/downstream/client_stream.h>
+#include <hangup/downstream/connection_limits.h>
 #include <hangup/http/message.h>
 #include <hangup/net/event_loop.h>
 #include <hangup/net/send_queue.h>
@@ -35,7 +36,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
     ~Owner() = default;
   };
 
-  Http1Connection(Owner& owner, std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer);
+  Http1Connection(Owner& owner, Arrived arrived);
   virtual ~Http1Connection();
 
   // Closes if nothing is under way; otherwise after the answer.
@@ -99,10 +100,12 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void on_timer();
 
   Owner& owner_;
+  const ConnectionPlace place_;
   std::unique_ptr<EvhttpSeat> seat_;
-  std::optional<net::Transport> transport_;  // until closed
+  std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<Timer> timer_;
   ClientInfo client_;
+  std::optional<Refusal> refusal_;  // of whatever is asked for
   StreamObserver* observer_ = nullptr;
 
   State state_ = State::idle;

@@ -1,3 +1,5 @@
+#include <spdlog/logger.h>
+
 #include <chrono>
 #include <string>
 
@@ -24,6 +26,7 @@ class Answerer final : public RequestSink, StreamObserver {
     stream.cut();
   }
   void on_abandoned(const ClientInfo&, MonoTime) override {}
+  void on_not_arrived(const ClientInfo&, const ArrivalFailure&) override {}
 
  private:
   void on_request_body(std::string_view, bool) override {}
@@ -77,12 +80,14 @@ class Asker final : net::Transport::Handler {
 Result<void> self_test() {
   net::EventLoop loop;
   Answerer answerer;
-  config::Listener listener;
+  const config::Listener listener;
+  spdlog::logger no_log("none");
+  SharedListener shared(listener, listener.connections.max, no_log);
   auto listening = net::listen_on(*SocketAddress::parse("127.0.0.1:0"), {});
   if (!listening) return std::unexpected(listening.error());
   const auto address = net::local_address(*listening);
   if (!address) return std::unexpected(address.error());
-  auto front_end = make_front_end(loop, std::move(*listening), listener, answerer);
+  auto front_end = make_front_end(loop, std::move(*listening), shared, answerer);
   if (!front_end) return std::unexpected(front_end.error());
   auto socket = net::start_connect(*address);
   if (!socket) return std::unexpected(socket.error());

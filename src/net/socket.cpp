@@ -82,12 +82,16 @@ Result<SocketAddress> local_address(const Fd& socket) {
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
 }
 
-Result<Fd> start_connect(const SocketAddress& address) {
+std::expected<Fd, ConnectError> start_connect(const SocketAddress& address) {
+  const auto failure = [&address](const char* what, int error) {
+    const bool ours = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    return std::unexpected(ConnectError{failed(what, address, error), ours});
+  };
   Fd socket = open_socket(address.family());
-  if (!socket) return std::unexpected(failed("make a socket for", address, errno));
+  if (!socket) return failure("make a socket for", errno);
   if (!address.is_unix()) set_no_delay(socket.get());
   if (::connect(socket.get(), address.data(), address.size()) != 0 && errno != EINPROGRESS) {
-    return std::unexpected(failed("connect to", address, errno));
+    return failure("connect to", errno);
   }
   return socket;
 }

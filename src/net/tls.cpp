@@ -1,3 +1,5 @@
+#include "net/openssl.h"
+
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -11,21 +13,12 @@
 #include <utility>
 
 #include <hangup/net/tls.h>
+#include <hangup/net/tls_server.h>
 
 namespace hangup::net {
 namespace {
 
 using Status = IoResult::Status;
-
-// Why the last call failed: the first error of the queue, which is emptied.
-std::string reason() {
-  const unsigned long error = ERR_get_error();
-  ERR_clear_error();
-  if (error == 0) return "unknown error";
-  if (ERR_SYSTEM_ERROR(error)) return std::strerror(ERR_GET_REASON(error));
-  const char* text = ERR_reason_error_string(error);
-  return text != nullptr ? text : "error " + std::to_string(error);
-}
 
 bool is_address(const std::string& name) {
   unsigned char bytes[sizeof(in6_addr)];
@@ -90,7 +83,7 @@ const BIO_METHOD* wire_method() {
 
 // Both kinds of session: of TLS 1.2 when the handshake is done, and the tickets that TLS 1.3 sends later.
 int session_made(SSL* ssl, SSL_SESSION* session) {
-  static_cast<TlsConnection*>(SSL_get_app_data(ssl))->peer().keep_session(session);
+  static_cast<TlsConnection*>(SSL_get_app_data(ssl))->peer()->keep_session(session);
   return 1;
 }
 
@@ -98,13 +91,16 @@ int session_made(SSL* ssl, SSL_SESSION* session) {
 
 Result<std::shared_ptr<const TlsClient>> TlsClient::make(const Options& options) {
   SSL_CTX* context = SSL_CTX_new(TLS_client_method());
-  if (context == nullptr) return std::unexpected(Error{"cannot start TLS: " + reason()});
+  if (context == nullptr) return std::unexpected(Error{"cannot start TLS: " + openssl_reason()});
   const std::shared_ptr<TlsClient> client(new TlsClient(context));
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
+  // A server that speaks HTTP/2 only is to say so now, not to answer in it.
+  constexpr unsigned char http1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+  SSL_CTX_set_alpn_protos(context, http1, sizeof http1);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, session_made);
@@ -114,27 +110,13 @@ Result<std::shared_ptr<const TlsClient>> TlsClient::make(const Options& options)
 
 Result<void> TlsClient::load(const Options& options) {
   ERR_clear_error();
-  const auto refuse = [](const char* what, const std::filesystem::path& file) {
-    return std::unexpected(Error{std::string("cannot use ") + what + " " + file.string() + ": " + reason()});
-  };
   if (options.ca.empty()) {
     SSL_CTX_set_default_verify_paths(context_);
   } else if (SSL_CTX_load_verify_file(context_, options.ca.c_str()) != 1) {
-    return refuse("the CA file", options.ca);
+    return openssl_refusal("the CA file", options.ca);
   }
   if (options.certificate.empty()) return {};
-  // Nobody is there to be asked for a passphrase.
-  SSL_CTX_set_default_passwd_cb(context_, [](char*, int, int, void*) { return -1; });
-  if (SSL_CTX_use_certificate_chain_file(context_, options.certificate.c_str()) != 1) {
-    return refuse("the certificate", options.certificate);
-  }
-  const auto& key = options.key.empty() ? options.certificate : options.key;
-  if (SSL_CTX_use_PrivateKey_file(context_, key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return refuse("the key", key);
-  }
-  if (SSL_CTX_check_private_key(context_) != 1) return refuse("the key", key);
-  ERR_clear_error();
-  return {};
+  return use_identity(context_, options.certificate, options.key.empty() ? options.certificate : options.key);
 }
 
 TlsClient::~TlsClient() {
@@ -165,18 +147,27 @@ std::unique_ptr<TlsConnection> TlsPeer::connect() {
     }
   }
   if (session_ != nullptr) SSL_set_session(ssl, session_);
+  SSL_set_connect_state(ssl);
   return std::make_unique<TlsConnection>(ssl, shared_from_this());
 }
 
 TlsConnection::TlsConnection(ssl_st* session, std::shared_ptr<TlsPeer> peer)
     : ssl_(session), peer_(std::move(peer)) {
+  use_wire();
+}
+
+TlsConnection::TlsConnection(ssl_st* session, std::shared_ptr<const TlsServer> server)
+    : ssl_(session), server_(std::move(server)) {
+  use_wire();
+}
+
+void TlsConnection::use_wire() {
   BIO* bio = BIO_new(wire_method());
   if (bio == nullptr) std::abort();  // out of memory
   BIO_set_data(bio, &wire_);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_, bio, bio);
   SSL_set_app_data(ssl_, this);
-  SSL_set_connect_state(ssl_);
 }
 
 TlsConnection::~TlsConnection() {
@@ -185,6 +176,34 @@ TlsConnection::~TlsConnection() {
 
 bool TlsConnection::resumed() const {
   return SSL_session_reused(ssl_) == 1;
+}
+
+std::string_view TlsConnection::version() const {
+  return SSL_get_version(ssl_);
+}
+
+std::string_view TlsConnection::cipher() const {
+  return SSL_CIPHER_get_name(SSL_get_current_cipher(ssl_));
+}
+
+std::string_view TlsConnection::protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_, &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+std::string TlsConnection::peer_subject() const {
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr || SSL_get_verify_result(ssl_) != X509_V_OK) return {};
+  BIO* text = BIO_new(BIO_s_mem());
+  if (text == nullptr) std::abort();  // out of memory
+  X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(text, &bytes);
+  std::string subject(bytes, static_cast<std::size_t>(size));
+  BIO_free(text);
+  return subject;
 }
 
 IoResult TlsConnection::handshake() {
@@ -254,9 +273,14 @@ IoResult TlsConnection::write(std::span<const iovec> pieces) {
 
 void TlsConnection::say_goodbye() {
   if (!established_ || over_.status == Status::failed) return;
+  if ((SSL_get_shutdown(ssl_) & SSL_SENT_SHUTDOWN) != 0) return;  // again, it would wait for the peer's
   ERR_clear_error();
   SSL_shutdown(ssl_);
   ERR_clear_error();
+}
+
+void TlsConnection::say_nothing() {
+  SSL_set_quiet_shutdown(ssl_, 1);
 }
 
 Readiness TlsConnection::translate(Readiness ready) const {
@@ -291,10 +315,14 @@ IoResult TlsConnection::outcome(int returned, bool* wants_read, bool* wants_writ
 
 void TlsConnection::explain() {
   const long verdict = SSL_get_verify_result(ssl_);
-  if (!established_ && verdict != X509_V_OK) {
-    failure_ = std::string("TLS: the certificate is not accepted: ") + X509_verify_cert_error_string(verdict);
-  } else {
-    failure_ = "TLS: " + reason();
+  if (established_ || verdict == X509_V_OK) {
+    failure_ = "TLS: " + openssl_reason();
+    return;
+  }
+  failure_ = std::string("TLS: the certificate is not accepted: ") + X509_verify_cert_error_string(verdict);
+  if (peer_ != nullptr &&
+      (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)) {
+    failure_ += ": it is not valid for " + peer_->name();
   }
 }
 

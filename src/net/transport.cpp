@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <hangup/net/event_loop.h>
 #include <hangup/net/tls.h>
@@ -32,7 +33,7 @@ tcp_info tcp_info_of(int fd) {
 }  // namespace
 
 Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
-    : socket_(std::move(socket)), handler_(handler) {
+    : socket_(std::move(socket)), handler_(&handler) {
   event_ = event_new(
       loop.base(), socket_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
       [](evutil_socket_t, short what, void* self) {
@@ -41,15 +42,24 @@ Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
         const Readiness ready{.readable = (what & EV_READ) != 0,
                               .writable = (what & EV_WRITE) != 0,
                               .fin = (what & EV_CLOSED) != 0};
-        transport->handler_.on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
+        transport->handler_->on_ready(transport->tls_ ? transport->tls_->translate(ready) : ready);
       },
       this);
-  if (event_ == nullptr || event_add(event_, nullptr) != 0) std::abort();
+  if (event_ == nullptr) std::abort();
+  if (event_add(event_, nullptr) == 0) return;
+  unwatched_ = errno != 0 ? errno : ENOMEM;  // the kernel's room for watched sockets is used up
+  event_active(event_, EV_READ | EV_WRITE, 1);
 }
 
 Transport::~Transport() {
+  close();
+}
+
+void Transport::close() {
   if (tls_) tls_->say_goodbye();
-  if (event_ != nullptr) event_free(event_);
+  tls_.reset();
+  if (event_ != nullptr) event_free(std::exchange(event_, nullptr));
+  socket_.reset();
 }
 
 void Transport::start_tls(std::unique_ptr<TlsConnection> tls) {
@@ -58,6 +68,7 @@ void Transport::start_tls(std::unique_ptr<TlsConnection> tls) {
 }
 
 IoResult Transport::handshake() {
+  if (unwatched_ != 0) return failed(unwatched_);
   return tls_->handshake();
 }
 
@@ -66,6 +77,7 @@ std::string Transport::explain(int error) const {
 }
 
 IoResult Transport::read(std::span<char> into) {
+  if (unwatched_ != 0) return failed(unwatched_);
   if (tls_) return tls_->read(into);
   for (;;) {
     const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
@@ -76,6 +88,7 @@ IoResult Transport::read(std::span<char> into) {
 }
 
 IoResult Transport::write(std::span<const iovec> pieces) {
+  if (unwatched_ != 0) return failed(unwatched_);
   if (tls_) return tls_->write(pieces);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
@@ -91,6 +104,7 @@ IoResult Transport::write(std::span<const iovec> pieces) {
 }
 
 PeerState Transport::peer_state() const {
+  if (unwatched_ != 0) return PeerState::gone;
   pollfd query{socket_.get(), POLLRDHUP, 0};
   if (::poll(&query, 1, 0) <= 0) return PeerState::open;
   if ((query.revents & (POLLERR | POLLHUP)) != 0) return PeerState::gone;
@@ -116,6 +130,7 @@ bool Transport::peer_silent_for(Duration limit) const {
 }
 
 int Transport::take_error() {
+  if (unwatched_ != 0) return unwatched_;
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -131,12 +146,19 @@ void Transport::shutdown_write() {
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
+void Transport::forgo_goodbye() {
+  if (tls_) tls_->say_nothing();
+}
+
 void Transport::reset_on_close() {
+  forgo_goodbye();
   const linger now{1, 0};
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 Fd Transport::release() {
+  if (tls_) tls_->say_goodbye();
+  tls_.reset();
   event_free(event_);
   event_ = nullptr;
   return std::move(socket_);

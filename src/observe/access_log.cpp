@@ -87,14 +87,14 @@ void append_string_or_null(std::string& out, std::string_view value) {
   }
 }
 
-void append_client(std::string& out, const AccessRecord& record) {
-  const bool v6 = record.client_ip.find(':') != std::string_view::npos;
+void append_address(std::string& out, std::string_view ip, std::uint16_t port) {
+  const bool v6 = ip.find(':') != std::string_view::npos;
   out += v6 ? "\"[" : "\"";
-  append_json_escaped(out, record.client_ip);
+  append_json_escaped(out, ip);
   if (v6) out += ']';
-  if (record.client_port != 0) {
+  if (port != 0) {
     out += ':';
-    append_number(out, record.client_port);
+    append_number(out, port);
   }
   out += '"';
 }
@@ -132,7 +132,19 @@ void append_json(std::string& out, const AccessRecord& record) {
   out += R"(","type":"exchange","request_id":)";
   append_string(out, record.request_id);
   out += R"(,"client":)";
-  append_client(out, record);
+  append_address(out, record.client_ip, record.client_port);
+  out += R"(,"peer":)";
+  if (record.peer_ip.empty()) {
+    out += "null";
+  } else {
+    append_address(out, record.peer_ip, record.peer_port);
+  }
+  out += R"(,"user":)";
+  append_string_or_null(out, record.user);
+  out += R"(,"tls_version":)";
+  append_string_or_null(out, record.tls_version);
+  out += R"(,"tls_cipher":)";
+  append_string_or_null(out, record.tls_cipher);
   out += R"(,"method":)";
   append_string_or_null(out, record.method);
   out += R"(,"host":)";

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include <hangup/net/accepting.h>
 #include <hangup/net/event_loop.h>
 #include <hangup/net/socket.h>
 #include <hangup/observe/admin.h>
@@ -41,6 +42,7 @@ class Admin::Impl {
                            listening.release());
     if (http_ == nullptr || listener == nullptr || evhttp_bind_listener(http_, listener) == nullptr)
       std::abort();
+    accepting_ = std::make_unique<net::Accepting>(loop_, listener);
     evhttp_set_allowed_methods(http_, EVHTTP_REQ_GET);  // evhttp would give a HEAD a body
     evhttp_set_max_headers_size(http_, most_head_bytes);
     evhttp_set_max_body_size(http_, most_body_bytes);
@@ -58,6 +60,7 @@ class Admin::Impl {
   ~Impl() {
     loop_.stop();
     thread_.join();
+    accepting_.reset();
     evhttp_free(http_);
   }
 
@@ -79,6 +82,7 @@ class Admin::Impl {
   const std::map<std::string, Page> pages_;
   net::EventLoop loop_;
   evhttp* http_;
+  std::unique_ptr<net::Accepting> accepting_;
   std::thread thread_;
 };
 

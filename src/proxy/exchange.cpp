@@ -1,5 +1,6 @@
 #include "proxy/exchange.h"
 
+#include "proxy/access.h"
 #include "proxy/body_planting.h"
 #include "proxy/error_reply.h"
 #include "proxy/forwarding.h"
@@ -53,6 +54,7 @@ Exchange::Exchange(Proxy& proxy, downstream::ClientStream& stream, http::Request
       stream_(&stream),
       client_info_(stream.client()),
       head_(std::move(head)),
+      origin_(find_origin(client_info_, head_.fields)),
       id_(proxy.new_id()),
       started_(stream.started()),
       started_wall_(proxy.needs().scheduler.wall()),
@@ -72,6 +74,7 @@ void Exchange::start() {
     return end(Outcome::rejected, 405, "this method is not allowed here", "no route for the method");
   }
   captures_ = std::move(match.captures);
+  if (!let_in()) return;
   plan_ = &proxy_.plan(*route_);
   upstream_ = proxy_.needs().upstreams.at(route_->upstream.get());
   timer_ = proxy_.needs().scheduler.make_timer([this] { on_timer(); });
@@ -87,6 +90,17 @@ void Exchange::start() {
     request_json_ = std::make_unique<JsonCapture>(plan_->request_json, json_in(head_.fields));
   // A slow upload is to hold no connection to a server.
   if (!keep_request_body()) request_server(false);
+}
+
+// Ends it if not. Nothing of the body has been asked for, and no server.
+bool Exchange::let_in() {
+  Admission admission = proxy_.access().admit(*route_, head_.fields, origin_.ip);
+  user_ = std::move(admission.user);
+  is_let_in_ = admission.status == 0;
+  if (is_let_in_) return true;
+  challenge_ = admission.challenge;
+  end(Outcome::rejected, admission.status, admission.message, admission.detail);
+  return false;
 }
 
 void Exchange::refuse(const downstream::Refusal& refusal) {
@@ -321,8 +335,8 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
 }
 
 void Exchange::call_cleanup() {
-  if (route_ == nullptr || route_->on_disconnect.cleanups.empty() || !route_->cleanup_on.contains(*outcome_))
-    return;
+  if (!is_let_in_) return;  // who is not let in must not stop anybody's work
+  if (route_->on_disconnect.cleanups.empty() || !route_->cleanup_on.contains(*outcome_)) return;
   if (!sent_anything_ && harmless_before_sending.contains(*outcome_)) {
     cleanup_skipped_ = "nothing was sent upstream";
     return;
@@ -341,12 +355,13 @@ void Exchange::call_cleanup() {
 void Exchange::reply(int status, std::string_view message) {
   status_ = status;
   first_byte_ = proxy_.needs().scheduler.now();
-  const ErrorReply reply = make_error_reply(status, message, id_, head_.fields);
+  const ErrorReply reply = make_error_reply(status, message, request_id(), head_.fields);
   const std::string date = http_date(proxy_.needs().scheduler.wall());
   const std::string allow = join(allowed_methods_);
   std::vector<http::Field>& fields = proxy_.fields();
-  fields.assign({{"Date", date}, {"Content-Type", reply.content_type}, {"X-Request-Id", id_}});
+  fields.assign({{"Date", date}, {"Content-Type", reply.content_type}, {"X-Request-Id", request_id()}});
   if (!allow.empty()) fields.push_back({"Allow", allow});
+  if (!challenge_.empty()) fields.push_back({"WWW-Authenticate", challenge_});
   if (status == 503) fields.push_back({"Retry-After", "1"});
   const bool head_only = head_.method == "HEAD";
   stream_->send_head(
@@ -366,9 +381,16 @@ void Exchange::close() {
   const MonoTime now = proxy_.needs().scheduler.now();
   observe::AccessRecord record;
   record.start = started_wall_;
-  record.request_id = id_;
-  record.client_ip = client_info_.ip;
-  record.client_port = client_info_.port;
+  record.request_id = request_id();
+  record.client_ip = origin_.ip;
+  record.client_port = origin_.port;
+  if (origin_.ip != client_info_.ip) {
+    record.peer_ip = client_info_.ip;
+    record.peer_port = client_info_.port;
+  }
+  record.user = user_;
+  record.tls_version = client_info_.tls_version;
+  record.tls_cipher = client_info_.tls_cipher;
   record.method = head_.method;
   record.host = head_.host;
   record.path = head_.path;
@@ -392,10 +414,11 @@ void Exchange::close() {
 
 ExchangeVariables Exchange::variables() const {
   ExchangeVariables variables;
-  variables.request_id = id_;
+  variables.request_id = request_id();
   variables.request = &head_;
   variables.captures = &captures_;
-  variables.client = &client_info_;
+  variables.origin = &origin_;
+  variables.user = user_;
   variables.response = response_ ? &*response_ : nullptr;
   variables.status = response_ ? response_->status : 0;
   variables.request_json = request_json_.get();

@@ -6,6 +6,8 @@
 // then close() writes the one log line.
 #pragma once
 
+#include "proxy/origin.h"
+
 #include <list>
 #include <memory>
 #include <optional>
@@ -35,6 +37,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   Exchange& operator=(const Exchange&) = delete;
 
   void start();
+  // The id it goes by: a trusted proxy's, or its own.
+  std::string_view request_id() const { return origin_.request_id.empty() ? id_ : origin_.request_id; }
   void refuse(const downstream::Refusal& refusal);
   // The time to drain has run out.
   void shut_down();
@@ -66,6 +70,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void request_server(bool fresh);
   void server_chosen(const config::Server& server);
   bool send_request();
+  http::Fields request_trailers() const;
   bool keep_request_body();
   void keep_request_body(std::string_view data, bool last);
   void body_left_alone(std::string_view reason);
@@ -90,6 +95,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void leave_journal();
   std::string_view snapshot() const;
 
+  bool let_in();
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
   void call_cleanup();
   void reply(int status, std::string_view message);
@@ -103,7 +109,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   downstream::ClientStream* stream_;  // null once it has ended
   const downstream::ClientInfo client_info_;
   const http::RequestHead head_;
-  const std::string id_;
+  const Origin origin_;
+  const std::string id_;  // hangup's own, which no other exchange has
   const MonoTime started_;
   const WallTime started_wall_;
 
@@ -111,6 +118,9 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   const RoutePlan* plan_ = nullptr;  // the route's
   Captures captures_;
   std::vector<std::string_view> allowed_methods_;
+  bool is_let_in_ = false;
+  std::string user_;            // the name of the token that let it in
+  std::string_view challenge_;  // for WWW-Authenticate of the reply
   upstream::Upstream* upstream_ = nullptr;
 
   Phase phase_ = Phase::reading_request;

@@ -47,7 +47,15 @@ bool Exchange::send_request() {
   RenderedValues values;
   sent_to_ = server_;
   const ExchangeVariables known = variables();
-  forward_request_fields(fields, values, head_, client_info_, id_, host, route_->request, known);
+  // A token of ours is no server's business unless the configuration says so.
+  const bool authorization_goes_on = user_.empty() || proxy_.needs().config->auth->forward_authorization;
+  const RequestContext context{.client = client_info_,
+                               .origin = origin_,
+                               .subject_headers = proxy_.needs().config->client_subject_headers,
+                               .request_id = request_id(),
+                               .host = host,
+                               .keep_authorization = authorization_goes_on};
+  forward_request_fields(fields, values, head_, context, route_->request, known);
   const std::string_view upgrade = upgrade_asked();
   if (!upgrade.empty()) {
     fields.push_back({"Connection", "Upgrade"});
@@ -67,7 +75,7 @@ bool Exchange::send_request() {
   request_->send_head({head_.method, to, fields,
                        reframed ? http::Framing::of_length(planting_->body().size()) : head_.framing});
   const bool taken =
-      request_->send_body(planting_->body(), request_whole_, trailers ? stream_->trailers() : http::Fields());
+      request_->send_body(planting_->body(), request_whole_, trailers ? request_trailers() : http::Fields());
   if (!request_whole_) {
     body_forwarded_ = true;
     planting_.reset();
@@ -81,6 +89,10 @@ std::string_view Exchange::upgrade_asked() const {
   const auto protocol = http::upgrade_of(head_.fields);
   const auto is_it = [&](const std::string& allowed) { return equals_ignoring_case(*protocol, allowed); };
   return protocol && std::ranges::any_of(route_->upgrades, is_it) ? *protocol : std::string_view();
+}
+
+http::Fields Exchange::request_trailers() const {
+  return forwarded_trailers(stream_->trailers(), proxy_.needs().config->client_subject_headers);
 }
 
 // Whether the body is kept, before a server is asked for, until it is whole and its fields are set.
@@ -105,8 +117,8 @@ void Exchange::keep_request_body(std::string_view data, bool last) {
 }
 
 void Exchange::body_left_alone(std::string_view reason) {
-  proxy_.needs().log.info("set_json left the request body as it is request_id={} route={} reason=\"{}\"", id_,
-                          route_->name, reason);
+  proxy_.needs().log.info("set_json left the request body as it is request_id={} route={} reason=\"{}\"",
+                          request_id(), route_->name, reason);
 }
 
 void Exchange::on_request_body(std::string_view data, bool last) {
@@ -117,7 +129,7 @@ void Exchange::on_request_body(std::string_view data, bool last) {
   if (planting_ && !request_) return keep_request_body(data, last);
   if (!request_) return;  // answered before it was whole
   body_forwarded_ = true;
-  const bool taken = request_->send_body(data, last, last ? stream_->trailers() : http::Fields());
+  const bool taken = request_->send_body(data, last, last ? request_trailers() : http::Fields());
   if (last && phase_ == Phase::sending_request) {
     transition(Phase::awaiting_response);
     wait_at_most(timeouts().first_byte);

@@ -31,6 +31,12 @@ bool changed(const config::HeaderChanges& changes, std::string_view name) {
          });
 }
 
+// The field that tells servers whose certificate a client of this listener has shown; "" for none.
+std::string_view subject_field(const downstream::ClientInfo& client) {
+  const bool has_one = client.listener != nullptr && client.listener->tls;
+  return has_one ? std::string_view(client.listener->tls->client_subject_header) : std::string_view();
+}
+
 void append_set_fields(std::vector<http::Field>& out, RenderedValues& values,
                        const config::HeaderChanges& changes, const config::VariableSource& variables) {
   for (const auto& [name, value] : changes.set) {
@@ -42,29 +48,41 @@ void append_set_fields(std::vector<http::Field>& out, RenderedValues& values,
 }  // namespace
 
 void forward_request_fields(std::vector<http::Field>& out, RenderedValues& values,
-                            const http::RequestHead& request, const downstream::ClientInfo& client,
-                            std::string_view request_id, std::string_view host,
+                            const http::RequestHead& request, const RequestContext& context,
                             const config::HeaderChanges& changes, const config::VariableSource& variables) {
   const http::HopByHop hop_by_hop(request.fields);
   const auto add = [&](std::string_view name, std::string_view value) {
     if (!value.empty() && !changed(changes, name)) out.push_back({name, value});
   };
-  out.push_back({"Host", host});
+  out.push_back({"Host", context.host});
   for (const http::Field& field : request.fields) {
     if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) ||
-        any_of(replaced_request_fields, field.name) || changed(changes, field.name)) {
+        any_of(replaced_request_fields, field.name) || any_of(context.subject_headers, field.name) ||
+        changed(changes, field.name)) {
       continue;
     }
+    if (!context.keep_authorization && equals_ignoring_case(field.name, "authorization")) continue;
     // An expectation of nothing, or of a client that can't be told.
     if (!request.expects_continue && equals_ignoring_case(field.name, "expect")) continue;
     out.push_back(field);
   }
   add("Via", request.version == http::Version::http11 ? "1.1 hangup" : "1.0 hangup");
-  add("X-Forwarded-For", client.ip);
-  add("X-Forwarded-Proto", client.secure ? "https" : "http");
-  add("X-Forwarded-Host", request.host);
-  add("X-Request-Id", request_id);
+  const Origin& origin = context.origin;
+  add("X-Forwarded-For", origin.chain);
+  add("X-Forwarded-Proto", origin.secure ? "https" : "http");
+  add("X-Forwarded-Host", origin.host.empty() ? request.host : std::string_view(origin.host));
+  add("X-Request-Id", context.request_id);
+  if (const std::string_view name = subject_field(context.client); !name.empty())
+    add(name, context.client.subject);
   append_set_fields(out, values, changes, variables);
+}
+
+http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers) {
+  http::Fields out;
+  for (const http::Field& field : trailers) {
+    if (!any_of(subject_headers, field.name)) out.add(field.name, field.value);
+  }
+  return out;
 }
 
 void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,

@@ -2,13 +2,15 @@
 // fields by which a proxy makes itself and the client known.
 #pragma once
 
+#include "proxy/origin.h"
+
 #include <list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <hangup/config/config.h>
-#include <hangup/downstream/client_stream.h>
 #include <hangup/http/message.h>
 
 namespace hangup::proxy {
@@ -16,11 +18,21 @@ namespace hangup::proxy {
 // Keeps the values that were rendered for one message, for the views into them.
 using RenderedValues = std::list<std::string>;
 
+// What a forwarded request says beside what the client's did.
+struct RequestContext {
+  const downstream::ClientInfo& client;
+  const Origin& origin;
+  std::span<const std::string> subject_headers;  // which only hangup writes: Config::client_subject_headers
+  std::string_view request_id;
+  std::string_view host;
+  bool keep_authorization = true;  // false: it was for hangup
+};
+
 // Appends the fields of the forwarded request to `out`. A template without a value leaves its field out. The
-// client is not believed: what it says in X-Forwarded-*, Forwarded and X-Request-Id is replaced.
+// peer is not believed beyond its origin: what it says in X-Forwarded-*, Forwarded and X-Request-Id is
+// replaced by what that has.
 void forward_request_fields(std::vector<http::Field>& out, RenderedValues& values,
-                            const http::RequestHead& request, const downstream::ClientInfo& client,
-                            std::string_view request_id, std::string_view host,
+                            const http::RequestHead& request, const RequestContext& context,
                             const config::HeaderChanges& changes, const config::VariableSource& variables);
 
 // The same for a response. Adds Date if the server did not (RFC 9110 section 6.6.1).
@@ -30,6 +42,9 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
 
 // The same for an interim (1xx) response, which has nothing that speaks of a body.
 void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response);
+
+// A request's trailers, without what only hangup says about clients. Views as those of `trailers`.
+http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers);
 
 // An IMF-fixdate (RFC 9110 section 5.6.7).
 std::string http_date(WallTime time);

@@ -1,13 +1,34 @@
+#include "proxy/access.h"
 #include "proxy/exchange.h"
 #include "proxy/route_plan.h"
 
+#include <spdlog/logger.h>
+
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include <hangup/proxy/proxy.h>
 
 namespace hangup::proxy {
+namespace {
 
-Proxy::Proxy(Dependencies dependencies) : needs_(std::move(dependencies)), ids_(needs_.scheduler) {
+// Failed arrivals that are logged in a second, by each worker.
+constexpr unsigned said_a_second = 10;
+
+std::string describe(const downstream::ClientInfo& client) {
+  std::string out = "listener=" + client.listener->name + " client=" + client.ip;
+  if (client.port != 0) out += " port=" + std::to_string(client.port);
+  if (!client.peer.empty()) out += " by=\"" + client.peer + "\"";
+  return out;
+}
+
+}  // namespace
+
+Proxy::Proxy(Dependencies dependencies)
+    : needs_(std::move(dependencies)),
+      ids_(needs_.scheduler),
+      access_(std::make_unique<Access>(needs_.tokens)) {
   for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route);
 }
 
@@ -41,6 +62,30 @@ void Proxy::on_abandoned(const downstream::ClientInfo& client, MonoTime started)
   record.outcome = Outcome::client_gone;
   record.phase = Phase::reading_request;
   needs_.access_log.write(record);
+}
+
+// Those who just left are of interest to nobody; what has failed may be a mistake of the configuration, or a
+// client that is too old: an operator has to see it, but not so often that it drowns the rest.
+void Proxy::on_not_arrived(const downstream::ClientInfo& client, const downstream::ArrivalFailure& failure) {
+  spdlog::logger& log = needs_.log;
+  if (failure.left) {
+    if (log.should_log(spdlog::level::debug))
+      log.debug("not connected {} because=\"{}\"", describe(client), failure.reason);
+    return;
+  }
+  const MonoTime now = needs_.scheduler.now();
+  if (now - second_begun_ >= std::chrono::seconds(1)) {
+    if (left_unsaid_ > 0) log.info("{} more were not connected, which was not logged", left_unsaid_);
+    second_begun_ = now;
+    said_this_second_ = 0;
+    left_unsaid_ = 0;
+  }
+  if (said_this_second_ == said_a_second) {
+    ++left_unsaid_;
+    return;
+  }
+  ++said_this_second_;
+  log.info("not connected {} because=\"{}\"", describe(client), failure.reason);
 }
 
 const RoutePlan& Proxy::plan(const config::Route& route) const {

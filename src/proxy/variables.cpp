@@ -38,10 +38,12 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
       }
       return std::nullopt;
     case Variable::client_ip:
-      return client->ip;
+      return origin->ip;
     case Variable::client_port:
-      scratch = std::to_string(client->port);
+      scratch = std::to_string(origin->port);
       return scratch;
+    case Variable::auth_name:
+      return if_any(user);
     case Variable::response_status:
       if (status == 0) return std::nullopt;
       scratch = std::to_string(status);

@@ -1,9 +1,10 @@
 // What an exchange says about itself to templates.
 #pragma once
 
+#include "proxy/origin.h"
+
 #include <hangup/base/outcome.h>
 #include <hangup/config/template.h>
-#include <hangup/downstream/client_stream.h>
 #include <hangup/http/message.h>
 #include <hangup/proxy/router.h>
 
@@ -16,7 +17,8 @@ struct ExchangeVariables final : config::VariableSource {
   std::string_view request_id;
   const http::RequestHead* request = nullptr;
   const Captures* captures = nullptr;
-  const downstream::ClientInfo* client = nullptr;
+  const Origin* origin = nullptr;
+  std::string_view user;
   const http::ResponseHead* response = nullptr;
   int status = 0;
   const JsonCapture* request_json = nullptr;

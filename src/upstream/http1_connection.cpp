@@ -19,11 +19,15 @@ constexpr http::HeadLimits response_limits{.head_bytes = 64 * 1024, .fields = 20
 
 }  // namespace
 
-Http1Connection::Http1Connection(Owner& owner, std::size_t server, net::Fd socket, User& user,
-                                 std::string_view method)
-    : owner_(owner), server_(server), user_(&user), method_(method), parser_(response_limits) {
-  transport_.emplace(owner.loop(), std::move(socket), *this);
-}
+Http1Connection::Http1Connection(Owner& owner, std::size_t server, net::Fd socket,
+                                 std::shared_ptr<net::TlsPeer> peer, User& user, std::string_view method)
+    : owner_(owner),
+      server_(server),
+      transport_(owner.loop(), std::move(socket), *this),
+      peer_(std::move(peer)),
+      user_(&user),
+      method_(method),
+      parser_(response_limits) {}
 
 void Http1Connection::attach(User& user, std::string_view method) {
   user_ = &user;
@@ -39,33 +43,57 @@ void Http1Connection::attach(User& user, std::string_view method) {
 void Http1Connection::on_ready(net::Readiness ready) {
   if (ready.readable || ready.fin) unread_ = true;
   if (ready.fin) fin_ = true;
-  if (state_ == State::connecting) {
-    if (!ready.writable && !ready.fin) return;
-    const int error = transport_->take_error();
-    User* user = user_;
-    if (error == 0) {
-      state_ = State::busy;
-      user->on_connect_done(0);
-    } else {
-      abort();
-      user->on_connect_done(error);
-      return;
-    }
-  }
+  if (state_ == State::connecting && ((!ready.writable && !ready.fin) || !finish_connect())) return;
+  if (state_ == State::handshake && !finish_handshake()) return;
   if (state_ == State::busy && ready.writable && !output_.empty()) flush();
   if (state_ == State::busy && unread_ && !paused_) read();
   if (state_ == State::idle && unread_) {
     // Nothing is due from the server: whatever came, even a FIN, ends the connection.
     char byte = 0;
-    if (transport_->read({&byte, 1}).status != net::IoResult::Status::would_block) return close();
+    if (transport_.read({&byte, 1}).status != net::IoResult::Status::would_block) return close();
     unread_ = false;
   }
+}
+
+// These return false when there is no connection yet, or it has failed.
+bool Http1Connection::finish_connect() {
+  if (const int error = transport_.take_error(); error != 0) {
+    fail_to_connect(std::strerror(error));
+    return false;
+  }
+  if (peer_) {
+    transport_.start_tls(std::exchange(peer_, nullptr)->connect());
+    state_ = State::handshake;
+  } else {
+    state_ = State::busy;
+    user_->on_connected();
+  }
+  return true;
+}
+
+bool Http1Connection::finish_handshake() {
+  const net::IoResult result = transport_.handshake();
+  if (result.status == net::IoResult::Status::would_block) return false;
+  if (result.status != net::IoResult::Status::ok) {
+    fail_to_connect(transport_.explain(result.error));
+    return false;
+  }
+  state_ = State::busy;
+  unread_ = true;  // it may have read on
+  user_->on_connected();
+  return true;
+}
+
+void Http1Connection::fail_to_connect(std::string reason) {
+  User* user = std::exchange(user_, nullptr);
+  close();
+  user->on_connect_failed(std::move(reason));
 }
 
 void Http1Connection::read() {
   for (int i = 0; i < reads_per_turn; ++i) {
     const std::span<char> buffer = owner_.loop().read_buffer();
-    const net::IoResult result = transport_->read(buffer);
+    const net::IoResult result = transport_.read(buffer);
     switch (result.status) {
       case net::IoResult::Status::would_block:
         unread_ = false;
@@ -77,7 +105,7 @@ void Http1Connection::read() {
         return on_end();
       case net::IoResult::Status::failed:
         return fail(Failure::Kind::reset,
-                    std::string("the server's connection broke: ") + std::strerror(result.error));
+                    "the server's connection broke: " + transport_.explain(result.error));
       case net::IoResult::Status::ok:
         any_response_ = true;
         if (result.bytes < buffer.size()) unread_ = false;
@@ -88,7 +116,7 @@ void Http1Connection::read() {
     unread_ = true;  // until the kernel says that there is no more: a reset may stand behind a short read
     if (paused_) return;
   }
-  transport_->poke();
+  transport_.poke();
 }
 
 void Http1Connection::take(std::span<char> bytes) {
@@ -97,12 +125,13 @@ void Http1Connection::take(std::span<char> bytes) {
     kept.append(bytes.data(), bytes.size());
     bytes = kept;
   }
-  if (!head_done_ && !read_heads(bytes)) {
-    if (state_ == State::busy) input_.assign(bytes.data(), bytes.size());
-    return;
+  if (head_done_ || read_heads(bytes)) read_body(bytes);
+  if (state_ != State::busy) return;
+  if (!kept.empty() && bytes.size() == kept.size()) {
+    input_ = std::move(kept);  // copying a head that comes byte by byte again for each would be quadratic
+  } else {
+    input_.assign(bytes.data(), bytes.size());
   }
-  read_body(bytes);
-  if (state_ == State::busy) input_.assign(bytes.data(), bytes.size());
 }
 
 // Takes interim heads and then the response's own off the front. False when that has not come yet, or all is
@@ -166,13 +195,18 @@ void Http1Connection::read_body(std::span<char>& bytes) {
 }
 
 void Http1Connection::on_end() {
-  if (head_done_ && framing_.kind == http::Framing::Kind::until_close) return end_response({});
+  if (head_done_ && framing_.kind == http::Framing::Kind::until_close) {
+    if (transport_.tls() == nullptr || transport_.tls()->ended_cleanly()) return end_response({});
+    return fail(Failure::Kind::reset,
+                "the server's connection ended without TLS's close_notify: its response may be cut short");
+  }
   fail(Failure::Kind::reset, any_response_ ? "the server closed the connection before its response was whole"
                                            : "the server closed the connection without a response");
 }
 
 void Http1Connection::end_response(std::string_view data) {
-  const bool reusable = keep_alive_ && request_whole_ && output_.empty() && !write_failed_ && !fin_;
+  const bool ended = fin_ || (transport_.tls() != nullptr && transport_.tls()->over());
+  const bool reusable = keep_alive_ && request_whole_ && output_.empty() && !write_failed_ && !ended;
   User* user = std::exchange(user_, nullptr);
   state_ = State::idle;
   user->on_response_body(data, true, decoder_.trailers());
@@ -191,7 +225,7 @@ void Http1Connection::send_head(const OutgoingRequest& request) {
   upgrade_ = request.upgrade;
   request_whole_ = request.body.empty();
   if (request_whole_) {
-    sent_all(output_.write(*transport_));
+    sent_all(output_.write(transport_));
     return;
   }
   // Goes out with the first of the body; alone, if none comes in this turn of the loop. A connection that
@@ -213,20 +247,20 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     if (last) http::append_last_chunk(suffix, trailers);
   }
   fin_after_all_ = tunnel_ && last;
-  const bool all = sent_all(output_.write(*transport_, data, suffix));
+  const bool all = sent_all(output_.write(transport_, data, suffix));
   if (all) end_of_tunnel();
   return all;
 }
 
 void Http1Connection::flush() {
-  if (!sent_all(output_.write(*transport_))) return;
+  if (!sent_all(output_.write(transport_))) return;
   end_of_tunnel();
   if (user_ != nullptr) user_->on_request_drained();
 }
 
 // The client's side of it, and only once all is sent.
 void Http1Connection::end_of_tunnel() {
-  if (std::exchange(fin_after_all_, false)) transport_->shutdown_write();
+  if (std::exchange(fin_after_all_, false)) transport_.shutdown_write();
 }
 
 bool Http1Connection::sent_all(const net::IoResult& result) {
@@ -234,7 +268,7 @@ bool Http1Connection::sent_all(const net::IoResult& result) {
     // Its response may have come already, and is still to be read.
     write_failed_ = unread_ = true;
     output_.clear();
-    transport_->poke();
+    transport_.poke();
     return true;
   }
   if (result.bytes > 0) sent_anything_ = true;
@@ -244,7 +278,7 @@ bool Http1Connection::sent_all(const net::IoResult& result) {
 void Http1Connection::pause_response(bool paused) {
   if (paused_ == paused) return;
   paused_ = paused;
-  if (!paused && unread_ && state_ == State::busy) transport_->poke();
+  if (!paused && unread_ && state_ == State::busy) transport_.poke();
 }
 
 // ---- Ends
@@ -252,21 +286,21 @@ void Http1Connection::pause_response(bool paused) {
 void Http1Connection::fail(Failure::Kind kind, std::string message) {
   User* user = std::exchange(user_, nullptr);
   const bool stale = reused() && !any_response_;
-  transport_->reset_on_close();
+  transport_.reset_on_close();
   close();
   user->on_connection_failed({kind, std::move(message), stale});
 }
 
 void Http1Connection::abort() {
   user_ = nullptr;
-  transport_->reset_on_close();
+  transport_.reset_on_close();
   close();
 }
 
 void Http1Connection::close() {
   if (state_ == State::closed) return;
   state_ = State::closed;
-  transport_->release();
+  transport_.close();
   owner_.on_closed(*this);
 }
 

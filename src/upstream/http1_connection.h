@@ -1,14 +1,15 @@
-// One HTTP/1.1 connection to a server: connecting, serving one request at a time, or idle in the pool.
+// One HTTP/1.1 connection to a server, in plain text or by TLS: connecting, serving one request at a time, or
+// idle in the pool.
 #pragma once
 
 #include <list>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include <hangup/http/message.h>
 #include <hangup/net/event_loop.h>
 #include <hangup/net/send_queue.h>
+#include <hangup/net/tls.h>
 #include <hangup/net/transport.h>
 #include <hangup/upstream/upstream.h>
 
@@ -19,7 +20,9 @@ class Http1Connection final : public net::Transport::Handler {
   // Who uses the connection for a request.
   class User {
    public:
-    virtual void on_connect_done(int error) = 0;  // an errno, 0 when connected
+    virtual void on_connected() = 0;  // with TLS's handshake done
+    // Nothing of the request was sent. The connection has no user any more when this is called, and closes.
+    virtual void on_connect_failed(std::string reason) = 0;
     virtual void on_request_drained() = 0;
     virtual void on_interim(const http::ResponseHead& head) = 0;
     virtual void on_response_head(http::ResponseHead head) = 0;
@@ -43,13 +46,14 @@ class Http1Connection final : public net::Transport::Handler {
     ~Owner() = default;
   };
 
-  // `socket` is connecting.
-  Http1Connection(Owner& owner, std::size_t server, net::Fd socket, User& user, std::string_view method);
+  // `socket` is connecting; `peer` is null for plain text.
+  Http1Connection(Owner& owner, std::size_t server, net::Fd socket, std::shared_ptr<net::TlsPeer> peer,
+                  User& user, std::string_view method);
 
   std::size_t server() const { return server_; }
   // Has served a request before the one it has now.
   bool reused() const { return requests_ > 1; }
-  bool connecting() const { return state_ == State::connecting; }
+  bool in_handshake() const { return state_ == State::handshake; }
 
   // For the next request, on an idle connection.
   void attach(User& user, std::string_view method);
@@ -66,11 +70,15 @@ class Http1Connection final : public net::Transport::Handler {
   std::list<std::unique_ptr<Http1Connection>>::iterator self;
   MonoTime idle_since;
   bool pooled = false;
+  unsigned tls_version = 0;  // the reading of TLS settings that it was made with
 
  private:
-  enum class State : std::uint8_t { connecting, busy, idle, closed };
+  enum class State : std::uint8_t { connecting, handshake, busy, idle, closed };
 
   void on_ready(net::Readiness ready) override;
+  bool finish_connect();
+  bool finish_handshake();
+  void fail_to_connect(std::string reason);
   void read();
   void take(std::span<char> bytes);
   bool read_heads(std::span<char>& bytes);
@@ -84,7 +92,8 @@ class Http1Connection final : public net::Transport::Handler {
 
   Owner& owner_;
   const std::size_t server_;
-  std::optional<net::Transport> transport_;  // until closed
+  net::Transport transport_;
+  std::shared_ptr<net::TlsPeer> peer_;  // until connected
   User* user_;
   State state_ = State::connecting;
   unsigned requests_ = 1;

@@ -1,7 +1,6 @@
 #include "upstream/pool.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <hangup/net/socket.h>
@@ -12,11 +11,14 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
     : loop_(loop),
       shared_(std::move(shared)),
       idle_(shared_->config().servers.size()),
+      peers_(shared_->config().servers.size()),
+      tls_version_(shared_->tls_version()),
       order_(shared_->config().servers.size()),
       idle_timer_(loop.make_timer([this] { close_expired(); })) {
   shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
     loop_.post([this, alive] {
       if (alive.expired()) return;
+      follow_reload();
       give_up_idle();
       serve_queue();
     });
@@ -82,15 +84,39 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
   auto socket = net::start_connect(config().servers[choice.server].address);
   if (!socket) {
     shared_->closed(choice.server);
-    request.on_unreachable(choice.server,
-                           {Failure::Kind::unreachable, std::move(socket.error().message), false});
+    if (socket.error().ours) {
+      request.on_none_can_be_tried({Failure::Kind::overloaded, std::move(socket.error().message), false});
+    } else {
+      request.on_unreachable(choice.server,
+                             {Failure::Kind::unreachable, std::move(socket.error().message), false});
+    }
     return false;
   }
-  busy_.push_front(
-      std::make_unique<Http1Connection>(*this, choice.server, std::move(*socket), request, request.method()));
+  auto peer = this->peer(choice.server);
+  busy_.push_front(std::make_unique<Http1Connection>(*this, choice.server, std::move(*socket),
+                                                     std::move(peer), request, request.method()));
   busy_.front()->self = busy_.begin();
+  busy_.front()->tls_version = tls_version_;
   request.on_found(*busy_.front(), false);
   return true;
+}
+
+std::shared_ptr<net::TlsPeer> Pool::peer(std::size_t server) {
+  const config::Server& to = config().servers[server];
+  if (!to.https) return nullptr;
+  follow_reload();
+  if (!peers_[server]) peers_[server] = std::make_shared<net::TlsPeer>(shared_->tls(), to.tls_name);
+  return peers_[server];
+}
+
+void Pool::follow_reload() {
+  const unsigned version = shared_->tls_version();
+  if (std::exchange(tls_version_, version) == version) return;
+  for (std::size_t server = 0; server < peers_.size(); ++server) {
+    peers_[server].reset();
+    if (!config().servers[server].https) continue;
+    while (!idle_[server].empty()) idle_[server].back()->close();
+  }
 }
 
 bool Pool::enqueue(PooledRequest& request) {
@@ -128,6 +154,7 @@ void Pool::serve_queue() {
 
 void Pool::on_reusable(Http1Connection& connection) {
   const std::size_t server = connection.server();
+  if (connection.tls_version != shared_->tls_version()) return connection.close();
   const bool for_others = queue_.empty() && shared_->anybody_waits();
   if (for_others || !shared_->try_keep(server)) return connection.close();
   const bool first = std::ranges::all_of(idle_, &Connections::empty);
@@ -202,21 +229,26 @@ void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
   last_failure_ = std::move(failure);
 }
 
-void PooledRequest::on_connect_done(int error) {
-  if (error == 0) return observer_.on_connected(server(server_));
+void PooledRequest::on_none_can_be_tried(Failure failure) {
+  tried_.assign(shared_.config().servers.size(), true);
+  last_failure_ = std::move(failure);
+}
+
+void PooledRequest::on_connect_failed(std::string reason) {
   drop_connection();
   on_unreachable(server_, {Failure::Kind::unreachable,
-                           "cannot connect to " + server(server_).url + ": " + std::strerror(error), false});
+                           "cannot connect to " + server(server_).url + ": " + reason, false});
   start();
 }
 
 void PooledRequest::give_up_connecting() {
   if (connection_ == nullptr) return;
   Http1Connection& slow = *connection_;
+  const std::string what = slow.in_handshake() ? "the TLS handshake with " : "connecting to ";
   drop_connection();
   slow.abort();
-  on_unreachable(server_, {Failure::Kind::connect_timeout,
-                           "connecting to " + server(server_).url + " took too long", false});
+  on_unreachable(server_,
+                 {Failure::Kind::connect_timeout, what + server(server_).url + " took too long", false});
   start();
 }
 

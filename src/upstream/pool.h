@@ -51,12 +51,18 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   bool use(const Choice& choice, PooledRequest& request);
   void serve_queue();
   void give_up_idle();
+  // Null for plain text. The server's TLS session is resumed by the next connection.
+  std::shared_ptr<net::TlsPeer> peer(std::size_t server);
+  // Closes what is idle and was made with TLS settings that were read anew since, sessions too.
+  void follow_reload();
   void close_expired();
 
   net::EventLoop& loop_;
   std::shared_ptr<SharedUpstream> shared_;
   std::vector<Connections> idle_;  // a list a server, the one used last in front
   Connections busy_;
+  std::vector<std::shared_ptr<net::TlsPeer>> peers_;  // a server each; null until there is a TLS connection
+  unsigned tls_version_ = 0;                          // that they were made with
   std::list<PooledRequest*> queue_;
   std::size_t turn_ = 0;  // of round_robin
   // The servers as choose() tries them. Other workers change the counts of requests: each is read once, so
@@ -100,6 +106,8 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void on_found(Http1Connection& connection, bool connected);
   // A connect that failed at once.
   void on_unreachable(std::size_t server, Failure failure);
+  // It is this machine that can't connect.
+  void on_none_can_be_tried(Failure failure);
   // There is no server left to try.
   void on_none_left() { observer_.on_failed(last_failure_); }
 
@@ -113,7 +121,8 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   const config::Server& server(std::size_t index) const { return shared_.config().servers[index]; }
   void drop_connection();
 
-  void on_connect_done(int error) override;
+  void on_connected() override { observer_.on_connected(server(server_)); }
+  void on_connect_failed(std::string reason) override;
   void on_request_drained() override { observer_.on_request_drained(); }
   void on_interim(const http::ResponseHead& head) override { observer_.on_interim(head); }
   void on_response_head(http::ResponseHead head) override { observer_.on_response_head(std::move(head)); }

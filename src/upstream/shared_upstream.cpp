@@ -19,6 +19,27 @@ bool take_one(std::atomic<std::size_t>& taken, std::size_t limit) {
 SharedUpstream::SharedUpstream(std::shared_ptr<const config::Upstream> config)
     : config_(std::move(config)), servers_(config_->servers.size()) {}
 
+Result<void> SharedUpstream::load_tls() {
+  if (!config_->has_https()) return {};
+  const config::ClientTls& tls = config_->tls;
+  auto made = net::TlsClient::make({.ca = tls.ca, .certificate = tls.certificate, .key = tls.key});
+  if (!made) {
+    return std::unexpected(Error{"upstream `" + config_->name + "`: " + made.error().message});
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    tls_ = std::move(*made);
+  }
+  tls_version_.fetch_add(1, std::memory_order_release);
+  wake_workers();
+  return {};
+}
+
+std::shared_ptr<const net::TlsClient> SharedUpstream::tls() {
+  const std::scoped_lock lock(mutex_);
+  return tls_;
+}
+
 bool SharedUpstream::try_open(std::size_t server) {
   return take_one(servers_[server].open, config_->connections.max);
 }
@@ -50,8 +71,14 @@ void SharedUpstream::wake_workers() {
   for (const auto& wake : workers_) wake();
 }
 
-std::shared_ptr<SharedUpstream> make_shared_upstream(std::shared_ptr<const config::Upstream> config) {
-  return std::make_shared<SharedUpstream>(std::move(config));
+Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config) {
+  auto upstream = std::make_shared<SharedUpstream>(std::move(config));
+  if (auto loaded = upstream->load_tls(); !loaded) return std::unexpected(std::move(loaded.error()));
+  return upstream;
+}
+
+Result<void> reload_tls(SharedUpstream& upstream) {
+  return upstream.load_tls();
 }
 
 }  // namespace hangup::upstream

@@ -1,5 +1,5 @@
 // What the workers share of one upstream. Counters are atomic; the lock is taken only to wake workers whose
-// requests wait.
+// requests wait, and to open the first connection by new TLS settings.
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <mutex>
 #include <vector>
 
+#include <hangup/net/tls.h>
 #include <hangup/upstream/upstream.h>
 
 namespace hangup::upstream {
@@ -16,6 +17,13 @@ namespace hangup::upstream {
 class SharedUpstream {
  public:
   explicit SharedUpstream(std::shared_ptr<const config::Upstream> config);
+
+  // Reads the files of `tls`, for the first time or again. Does nothing without an https server.
+  Result<void> load_tls();
+  // What new connections to https servers are made with. Never null if load_tls() has succeeded.
+  std::shared_ptr<const net::TlsClient> tls();
+  // Counts what load_tls() has read.
+  unsigned tls_version() const { return tls_version_.load(std::memory_order_acquire); }
 
   const config::Upstream& config() const { return *config_; }
 
@@ -62,7 +70,9 @@ class SharedUpstream {
   std::shared_ptr<const config::Upstream> config_;
   std::vector<Server> servers_;
   std::atomic<std::size_t> waiting_ = 0;
+  std::atomic<unsigned> tls_version_ = 0;
   std::mutex mutex_;
+  std::shared_ptr<const net::TlsClient> tls_;   // guarded by mutex_
   std::vector<std::function<void()>> workers_;  // guarded by mutex_
 };
 

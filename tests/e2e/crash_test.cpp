@@ -212,7 +212,7 @@ class Crash : public EndToEnd {
 };
 
 // How often hangup dies: less where every life takes long.
-constexpr int lives = sanitized ? 20 : 200;
+const int lives = sanitized ? 20 : 200;
 
 TEST_F(Crash, NoCleanupIsLostByAKillAtAnyMoment) {
   for (int life = 0; life < lives; ++life) live_and_die(receiver.url(""));

@@ -92,6 +92,40 @@ TEST_F(Rejection, OfABodyAnnouncedTooLargeComesBeforeIt) {
   expect_rejected("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n", 413);
 }
 
+// The refusal stands in the place of the 100 that the client waits for, and no server is troubled.
+TEST_F(Rejection, OfABodyAnnouncedTooLargeDoesNotAskForIt) {
+  Yaml yaml;
+  yaml.listener = "limits: {body_bytes: 1KiB}";
+  start(yaml);
+  const Response response = expect_rejected(
+      "POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\nExpect: 100-continue\r\n\r\n", 413);
+  EXPECT_TRUE(response.interim.empty());
+  EXPECT_EQ(upstream.connections().size(), 0U);
+}
+
+TEST_F(Rejection, OfABodyTooLargeReachesAClientThatGoesOnSending) {
+  Yaml yaml;
+  yaml.listener = "limits: {body_bytes: 1KiB}";
+  start(yaml);
+  Client client = connect();
+  client.send("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+  client.try_send(std::string(1 << 20, 'x'));
+  EXPECT_EQ(client.read_response("POST").status, 413);
+  EXPECT_EQ(upstream.connections().size(), 0U);
+}
+
+TEST_F(Rejection, OfAChunkedBodyTooLargeAlsoIfItCameAtOnce) {
+  Yaml yaml;
+  yaml.listener = "limits: {body_bytes: 1KiB}";
+  start(yaml);
+  Client client = connect();
+  client.try_send("POST /work HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                  chunk(std::string(1025, 'x')) + std::string(last_chunk));
+  EXPECT_EQ(client.read_response("POST").status, 413);
+  drain();
+  for (const RequestRecord& request : upstream.requests()) EXPECT_FALSE(request.message.complete);
+}
+
 TEST_F(Rejection, OfABodyThatGrowsTooLargeAbortsTheUpstream) {
   Yaml yaml;
   yaml.listener = "limits: {body_bytes: 1KiB}";

@@ -22,10 +22,11 @@ struct Identity {
 };
 
 // `names` as OpenSSL takes them, "DNS:a.example,IP:127.0.0.1", or "" for a CA. Signed by `issuer`, null for
-// itself. Valid from `from` to `to`, in seconds from now.
+// itself. Valid from `from` to `to`, in seconds from now. `key` is taken over; null makes one, of P-256.
 inline Identity make_identity(const std::string& names, const Identity* issuer, long from = -3600,
-                              long to = 3600) {
-  Identity made{.key = {EVP_EC_gen("P-256"), EVP_PKEY_free}, .certificate = {X509_new(), X509_free}};
+                              long to = 3600, EVP_PKEY* key = nullptr) {
+  Identity made{.key = {key != nullptr ? key : EVP_EC_gen("P-256"), EVP_PKEY_free},
+                .certificate = {X509_new(), X509_free}};
   static long serial = 0;
   X509* certificate = made.certificate.get();
   X509_set_version(certificate, 2);
@@ -84,6 +85,7 @@ class PemFiles {
     if (file == nullptr) std::abort();
     content(file);
     std::fclose(file);
+    std::filesystem::permissions(path(name), std::filesystem::perms(0600));
     return path(name);
   }
   std::filesystem::path directory_;

@@ -24,6 +24,8 @@ struct Response : Message {
 class Client {
  public:
   explicit Client(const SocketAddress& server, const BufferSizes& buffers = {});
+  // Connected already.
+  explicit Client(Fd socket) : socket_(std::move(socket)) {}
 
   void send(std::string_view bytes);
   // Sends the bytes again and again, until the server has taken nothing for a while or `most` bytes. Returns

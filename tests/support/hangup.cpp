@@ -1,13 +1,18 @@
 #include "support/hangup.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iostream>
+#include <sstream>
 
 namespace hangup::test {
 namespace {
@@ -20,13 +25,16 @@ std::string value_of(const std::string& line, const std::string& key) {
   return line.substr(value, line.find(' ', value) - value);
 }
 
-std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration) {
+std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration,
+                                       std::vector<std::string> wrapper) {
   const auto file = dir / "hangup.yaml";
   std::string text = configuration + "\naccess_log: {path: \"" + (dir / "access.log").string() + "\"}\n" +
-                     "log: {path: stderr, level: debug}\n";
+                     "log: {path: stderr, level: trace}\n";
   if (!text.contains("\noutbox:")) text += "outbox: {path: \"" + (dir / "outbox.db").string() + "\"}\n";
   write_file(file, text);
-  return {binary(), "run", "-c", file.string()};
+  for (const std::string& word : {binary(), std::string("run"), std::string("-c"), file.string()})
+    wrapper.push_back(word);
+  return wrapper;
 }
 
 std::string tail(const std::string& text) {
@@ -37,7 +45,8 @@ std::string tail(const std::string& text) {
 }  // namespace
 
 std::string binary() {
-  return HANGUP_BINARY;
+  const char* other = std::getenv("HANGUP_BINARY");
+  return other != nullptr ? other : HANGUP_BINARY;
 }
 
 const std::vector<std::string>& LineTail::lines() {
@@ -66,8 +75,8 @@ std::string sanitizer_report(const std::string& text) {
   return {};
 }
 
-Hangup::Hangup(const std::string& configuration, std::size_t listeners)
-    : process_(start_command(dir_, configuration), dir_ / "stdout", dir_ / "stderr"),
+Hangup::Hangup(const std::string& configuration, std::size_t listeners, std::vector<std::string> wrapper)
+    : process_(start_command(dir_, configuration, std::move(wrapper)), dir_ / "stdout", dir_ / "stderr"),
       access_log_(dir_ / "access.log") {
   LineTail stderr_lines(dir_ / "stderr");
   try {
@@ -151,6 +160,21 @@ std::vector<Hangup::Json> Hangup::wait_for_exchanges(std::size_t n) {
 std::size_t Hangup::descriptors() const {
   const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid()) + "/fd");
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+void Hangup::limit_descriptors(std::size_t most) const {
+  rlimit limit{};
+  if (::prlimit(pid(), RLIMIT_NOFILE, nullptr, &limit) != 0) throw_errno("prlimit");
+  limit.rlim_cur = most;
+  if (::prlimit(pid(), RLIMIT_NOFILE, &limit, nullptr) != 0) throw_errno("prlimit");
+}
+
+std::chrono::nanoseconds Hangup::cpu_time() const {
+  clockid_t clock{};
+  timespec time{};
+  if (::clock_getcpuclockid(pid(), &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    throw_errno("clock_gettime");
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 // A line of /proc/PID/status, "VmRSS:     1234 kB".

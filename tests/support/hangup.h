@@ -38,7 +38,10 @@ class Hangup {
 
   // Starts it and waits until it listens at so many addresses. The configuration must not say where the logs
   // go. The outbox is a file of its own unless the configuration says where.
-  explicit Hangup(const std::string& configuration, std::size_t listeners = 1);
+  // `wrapper` is a command that runs the one behind it in its own process, such as {"prlimit",
+  // "--nofile=99"}.
+  explicit Hangup(const std::string& configuration, std::size_t listeners = 1,
+                  std::vector<std::string> wrapper = {});
   Hangup(const Hangup&) = delete;
   ~Hangup();
 
@@ -57,6 +60,9 @@ class Hangup {
 
   pid_t pid() const { return process_.pid(); }
   std::size_t descriptors() const;
+  // Sets its limit on descriptors, which may be below what it has open: then there are no new ones.
+  void limit_descriptors(std::size_t most) const;
+  std::chrono::nanoseconds cpu_time() const;  // of all its threads so far
   std::uint64_t resident_bytes() const;       // now
   std::uint64_t peak_resident_bytes() const;  // so far
 
@@ -79,7 +85,8 @@ class Hangup {
   bool ended_ = false;  // as the test wished
 };
 
-// The binary under test.
+// The binary under test: the one of this build, unless the environment says another in HANGUP_BINARY, such as
+// that of a sanitizer's build.
 std::string binary();
 
 }  // namespace hangup::test

@@ -21,7 +21,7 @@ MockUpstream::~MockUpstream() {
 }
 
 std::string MockUpstream::url() const {
-  return (where().is_unix() ? "" : "http://") + where().to_string();
+  return (where().is_unix() ? "" : impl_->options.tls ? "https://" : "http://") + where().to_string();
 }
 std::string MockUpstream::authority() const {
   return where().to_string();

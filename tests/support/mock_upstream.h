@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+struct ssl_ctx_st;
+
 namespace hangup::test {
 
 struct RequestRecord {
@@ -36,6 +38,11 @@ struct ConnectionRecord {
   Time closed_at;
   bool ended_here = false;  // the script closed it
   std::string malformed;    // why what was received is not HTTP; "" if it is
+  // With TLS.
+  bool established = false;  // the handshake was done
+  bool resumed = false;      // it resumed a session
+  std::string server_name;   // by SNI
+  std::string tls_failure;   // "" if nothing
 };
 
 // Threads: one of its own serves all connections, 10,000 and more; every function may be called from any
@@ -51,13 +58,14 @@ class MockUpstream {
     std::size_t keep =
         MessageReader::default_keep;  // bytes kept of each body and of each connection's raw bytes
     bool may_be_malformed = false;
+    std::shared_ptr<ssl_ctx_st> tls = nullptr;  // of the server's side, for https
   };
 
   MockUpstream();
   explicit MockUpstream(const Options& options);
   ~MockUpstream();
 
-  std::string url() const;        // "http://127.0.0.1:40123" or "unix:/tmp/x.sock"
+  std::string url() const;        // "http://127.0.0.1:40123", https with TLS, or "unix:/tmp/x.sock"
   std::string authority() const;  // "127.0.0.1:40123"
   SocketAddress where() const;
 

@@ -1,5 +1,6 @@
 #include "support/mock_upstream_impl.h"
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -50,6 +51,11 @@ void MockUpstream::Impl::wake() {
 }
 
 void MockUpstream::Impl::run() {
+  // OpenSSL writes to a socket that may be closed without asking for no signal.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   std::array<epoll_event, 512> events{};
   for (;;) {
     const int count = ::epoll_wait(epoll.get(), events.data(), static_cast<int>(events.size()), -1);
@@ -82,6 +88,7 @@ void MockUpstream::Impl::accept_all() {
     }
     auto connection = std::make_unique<MockConnection>();
     connection->socket = std::move(socket);
+    if (options.tls) connection->tls.emplace(options.tls.get(), connection->socket.get());
     connection->index = connections.size();
     ConnectionRecord& record = connection_records.emplace_back();
     record.index = connection->index;
@@ -119,11 +126,26 @@ void MockUpstream::Impl::on_event(std::size_t index, std::uint32_t events) {
 // A bounded number of reads a turn, so that one connection does not starve the others.
 void MockUpstream::Impl::receive(MockConnection& connection) {
   for (int i = 0; i < 16; ++i) {
-    const ssize_t size = ::recv(connection.socket.get(), buffer.data(), buffer.size(), 0);
-    if (size < 0 && errno == EAGAIN) return;
+    const bool by_tls = connection.tls && !connection.tls_failed;
+    const ssize_t size = by_tls ? connection.tls->receive(buffer)
+                                : ::recv(connection.socket.get(), buffer.data(), buffer.size(), 0);
+    const int error = errno;
+    ConnectionRecord& record = connection_records[connection.index];
+    if (connection.tls && connection.tls->established() && !std::exchange(record.established, true)) {
+      record.resumed = connection.tls->resumed();
+      record.server_name = connection.tls->server_name();
+    }
+    if (size < 0 && error == EAGAIN) return;
+    if (size < 0 && error == EPROTO) {
+      record.tls_failure = connection.tls->failure();
+      connection.tls_failed = true;
+      ::shutdown(connection.socket.get(), SHUT_WR);
+      continue;
+    }
     if (size <= 0) return peer_closed(connection, size == 0 ? Closed::fin : Closed::reset);
+    if (connection.tls_failed) continue;
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(size));
-    std::string& raw = connection_records[connection.index].raw;
+    std::string& raw = record.raw;
     raw += bytes.substr(0, options.keep - std::min(options.keep, raw.size()));
     feed(connection, bytes);
   }
@@ -191,9 +213,14 @@ MockUpstream::Impl::Progress MockUpstream::Impl::take(MockConnection& connection
       connection.reading = pending.step.kind == resume_reading;
       return Progress::done;
     case fin:
+      if (connection.tls) connection.tls->send_close_notify();
       ::shutdown(connection.socket.get(), SHUT_WR);
       return Progress::done;
+    case update_keys:
+      connection.tls->update_keys();
+      return Progress::done;
     case close:
+    case cut:
     case reset:
       end(connection, pending.step.kind);
       return Progress::ended;
@@ -210,7 +237,9 @@ MockUpstream::Impl::Progress MockUpstream::Impl::send(MockConnection& connection
       if (budget == 0) return Progress::blocked;
       --budget;
       const std::string_view rest = std::string_view(step.text).substr(connection.sent_of_step);
-      const ssize_t size = ::send(connection.socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      const ssize_t size = connection.tls
+                               ? connection.tls->send(rest.substr(0, 1 << 20))
+                               : ::send(connection.socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (size < 0 && errno == EAGAIN) return Progress::blocked;
       if (size < 0) {
         peer_closed(connection, Closed::reset);
@@ -227,6 +256,7 @@ MockUpstream::Impl::Progress MockUpstream::Impl::send(MockConnection& connection
 void MockUpstream::Impl::end(MockConnection& connection, Script::Step::Kind how) {
   connection_records[connection.index].ended_here = true;
   if (how == Script::Step::Kind::reset) close_with_reset(connection.socket);
+  if (how == Script::Step::Kind::close && connection.tls) connection.tls->send_close_notify();
   drop(connection);
 }
 

@@ -2,6 +2,7 @@
 // test's threads.
 #pragma once
 
+#include "support/mock_tls.h"
 #include "support/mock_upstream.h"
 
 #include <array>
@@ -40,6 +41,8 @@ struct PendingStep {
 
 struct MockConnection {
   Fd socket;
+  std::optional<MockTls> tls;
+  bool tls_failed = false;  // the peer was told why, and is waited for: a close would overtake that
   std::size_t index = 0;
   std::optional<MessageReader> reader;
   std::optional<std::size_t> request;  // the one being read, once its head is there

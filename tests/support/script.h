@@ -18,7 +18,18 @@ class Script {
  public:
   // Not a variant: g++ 12 takes its moves for uses of uninitialised memory when it also sanitizes.
   struct Step {
-    enum class Kind { send, after_body, gate, stop_reading, resume_reading, fin, close, reset };
+    enum class Kind {
+      send,
+      after_body,
+      gate,
+      stop_reading,
+      resume_reading,
+      fin,
+      close,
+      cut,
+      reset,
+      update_keys
+    };
     Kind kind;
     std::string text = {};  // the bytes to send, or the gate's name
     std::uint64_t times = 1;
@@ -40,7 +51,10 @@ class Script {
   Script& resume_reading() { return add({Step::Kind::resume_reading}); }
   Script& fin() { return add({Step::Kind::fin}); }      // shutdown(SHUT_WR); reading goes on
   Script& close() { return add({Step::Kind::close}); }  // FIN, or RST if something came that was not read
+  Script& cut() { return add({Step::Kind::cut}); }      // as close(), but without TLS's close_notify
   Script& reset() { return add({Step::Kind::reset}); }
+  // With TLS 1.3.
+  Script& update_keys() { return add({Step::Kind::update_keys}); }
 
   const std::vector<Step>& steps() const { return steps_; }
 

@@ -66,6 +66,15 @@ Fd connect_to(const SocketAddress& where, const BufferSizes& buffers) {
   return socket;
 }
 
+Fd connect_from(const SocketAddress& source, const SocketAddress& where) {
+  Fd socket = make_socket(where, {});
+  if (::bind(socket.get(), source.data(), source.size()) != 0) throw_errno("bind " + source.to_string());
+  if (::connect(socket.get(), where.data(), where.size()) != 0)
+    throw_errno("connect to " + where.to_string());
+  set_nonblocking(socket);
+  return socket;
+}
+
 SocketAddress local_address(const Fd& socket) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;

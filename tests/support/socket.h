@@ -48,6 +48,8 @@ SocketAddress address(std::string_view text);
 Fd listen_on(const SocketAddress& where, int backlog, const BufferSizes& buffers = {});
 // Connects, waiting for it, and is non-blocking from then on.
 Fd connect_to(const SocketAddress& where, const BufferSizes& buffers = {});
+// From an address of this machine's, with a free port.
+Fd connect_from(const SocketAddress& source, const SocketAddress& where);
 SocketAddress local_address(const Fd& socket);
 // The close that follows sends RST and discards what was not sent.
 void close_with_reset(Fd& socket);

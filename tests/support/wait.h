@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -9,17 +10,20 @@
 namespace hangup::test {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool sanitized = true;
+inline constexpr bool test_sanitized = true;
 #elif defined(__has_feature)
-inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+inline constexpr bool test_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
-inline constexpr bool sanitized = false;
+inline constexpr bool test_sanitized = false;
 #endif
+// What is tested is slow and large: it, or a binary that the environment names (which is for this), is
+// sanitized.
+inline const bool sanitized = test_sanitized || std::getenv("HANGUP_BINARY") != nullptr;
 
 using Time = std::chrono::steady_clock::time_point;
 
 // Nothing that a test waits for takes longer on a machine that works.
-inline constexpr std::chrono::seconds patience{sanitized ? 30 : 10};
+inline const std::chrono::seconds patience{sanitized ? 30 : 10};
 
 // Thrown, and so failing the test, when what was waited for did not come.
 class TimedOut : public std::runtime_error {

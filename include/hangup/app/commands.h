@@ -56,6 +56,10 @@ int outbox(const OutboxRequest& request, std::ostream& out, std::ostream& err);
 int test_cleanup(const std::filesystem::path& config_file, const std::string& name, std::ostream& out,
                  std::ostream& err);
 
+// Makes a bearer token: the line for auth.bearer_tokens_file goes to `out`, to be appended there, the token
+// itself to `err`.
+int new_token(const std::string& name, std::ostream& out, std::ostream& err);
+
 int version(std::ostream& out);
 
 }  // namespace hangup::app::commands

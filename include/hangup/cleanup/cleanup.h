@@ -25,11 +25,18 @@ namespace hangup::cleanup {
 struct Delivery {
   std::string id;          // webhook-id: stable over attempts, the receiver removes duplicates by it
   std::string cleanup;     // name in the configuration
-  std::string request_id;  // of the exchange
-  unsigned turn = 0;       // among the exchange's: one waits until all of lower turns have ended
+  std::string request_id;  // of the exchange: hangup's own, which is no other's
+  std::string given_id;    // {request.id} where that is another one, which a trusted proxy gave; else ""
+  // What logs and commands show.
+  const std::string& shown_id() const { return given_id.empty() ? request_id : given_id; }
+  unsigned turn = 0;  // among the exchange's: one waits until all of lower turns have ended
   std::string method;
   std::string url;     // absolute, http or https
   std::string socket;  // path of the UNIX socket to connect to; "" for what the URL names
+  // Of a delivery to an upstream's https server, else "": the upstream, whose TLS settings count where the
+  // cleanup has none, and what the server's certificate has to be for.
+  std::string upstream = {};
+  std::string server_name = {};
   // webhook-id, webhook-timestamp (set afresh for each attempt) and Content-Type among them. Framing,
   // Connection, and Host where it is not given, are the sender's.
   std::vector<std::pair<std::string, std::string>> headers;
@@ -51,8 +58,8 @@ struct Delivery {
 // `skipped`. `id` is the webhook-id. Any thread.
 //
 // The body is by default a CloudEvents 1.0 event: id is the webhook-id, source "/hangup/routes/<route>", type
-// "dev.hangup.exchange.<outcome>", subject the request id, and data has request_id, outcome, phase, route,
-// method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
+// "dev.hangup.exchange.<outcome>", subject {request.id}, and data has that as request_id, outcome, phase,
+// route, method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
 // User-Agent are defaults; a configured header that would contradict the framing or the delivery's identity
 // is left out.
 //
@@ -69,6 +76,7 @@ struct Owed {
 
 // Renders all cleanups of the route, in their order; `server` had the request, null if none. Any thread.
 //
+// `request_id` is hangup's own: {request.id} may be a trusted proxy's, which can give it to several requests.
 // Webhook-ids follow from the request id ("<request id>-0" for the route's first cleanup, "<request id>-0-1"
 // for the second server of one that goes to every server): whoever renders what an exchange owes once more,
 // after a crash, gets the same ids, and receivers and the outbox see that they have it already. Anything
@@ -86,6 +94,7 @@ struct Counts {
 };
 
 class InFlightJournal;
+class Credentials;
 
 // Where deliveries are kept until they are acknowledged or dead. Any thread.
 class Outbox {
@@ -99,6 +108,8 @@ class Outbox {
   virtual std::string trouble() const { return {}; }
   // Waits until nothing is pending, or for `patience`. True when nothing is pending.
   virtual bool drain(Duration patience) = 0;
+  // Attempts from now on use these credentials, over connections of their own.
+  virtual void use(std::shared_ptr<const Credentials> credentials) = 0;
   // A journal for one more worker; null when the configuration wants none. To be destroyed before the outbox.
   virtual std::unique_ptr<InFlightJournal> make_journal() { return nullptr; }
 };
@@ -115,7 +126,8 @@ class SnapshotPlan {
   // body, has come. The same for fields of the request's JSON body.
   bool names_response() const { return names_response_; }
   bool names_request_json() const { return names_request_json_; }
-  // Appends a snapshot to `out`. `source` is asked for each variable; those without a value are left out.
+  // Appends a snapshot to `out`. `request_id` is hangup's own. `source` is asked for each variable; those
+  // without a value are left out.
   void append(std::string& out, const config::VariableSource& source, std::string_view request_id,
               WallTime started) const;
 
@@ -148,10 +160,9 @@ class InFlightJournal {
   virtual void leave(Entry entry) = 0;
 };
 
-// What the configuration says of the cleanups that is not stored with their deliveries: signing keys, and TLS
-// contexts. Immutable; any thread.
-class Credentials;
-// Reads the files that it names. The error names the cleanup, the file and what is wrong with it.
+// What the configuration says of the cleanups that is not stored with their deliveries: signing keys, TLS
+// contexts, and where they may connect to. Immutable; any thread.
+// Reads the files that it names. The error names the cleanup or upstream, the file and what is wrong with it.
 Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config);
 
 // How one attempt at a delivery ended.
@@ -182,6 +193,7 @@ class MemoryOutbox final : public Outbox {
   void add(std::vector<Delivery> deliveries) override;
   Counts counts() const override;
   bool drain(Duration patience) override;
+  void use(std::shared_ptr<const Credentials> credentials) override;
 
  private:
   class Impl;

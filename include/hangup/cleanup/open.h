@@ -19,12 +19,14 @@ namespace hangup::cleanup {
 // An exchange that was in flight when hangup died, with outcome `crashed`: what its line in the access log
 // says.
 struct CrashedExchange {
-  std::string request_id;
+  std::string id;          // hangup's own
+  std::string request_id;  // {request.id}
   std::string route;
   WallTime started{};
   Phase phase = Phase::reading_request;
   std::string client_ip;
   std::uint16_t client_port = 0;
+  std::string user;
   std::string method;
   std::string host;
   std::string path;

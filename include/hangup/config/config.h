@@ -2,6 +2,7 @@
 // resolved. Shared by all threads as a shared_ptr<const Config>.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -13,9 +14,11 @@
 
 #include <hangup/base/address.h>
 #include <hangup/base/clock.h>
+#include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
 #include <hangup/config/template.h>
+#include <hangup/config/tokens.h>
 #include <hangup/http/message.h>
 
 namespace hangup::config {
@@ -34,13 +37,39 @@ struct Problem {
   std::string message;
 };
 
+// How a listener speaks TLS. Files are PEM.
+struct ServerTls {
+  struct Certificate {
+    std::filesystem::path certificate;  // with its chain
+    std::filesystem::path key;
+  };
+  std::vector<Certificate> certificates;  // at least one; chosen by SNI, the first for every other name
+  std::filesystem::path client_ca;        // empty: clients are not asked for certificates
+  bool client_certificates_required = true;
+  std::string client_subject_header;  // the verified subject goes upstream in it; empty for none
+  bool only_tls13 = false;            // min_version: "1.3"
+};
+
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
+  Networks trusted_proxies;      // peers that are believed about who their clients are
+  bool proxy_protocol = false;   // connections begin with a PROXY header, and come from trusted proxies only
+  std::optional<ServerTls> tls;  // nullopt: plain text
   Duration dead_peer = seconds(30);    // a client that answers nothing at TCP level this long is gone
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
+  // limits.connections, limits.when_full, limits.connections_per_client.
+  struct Connections {
+    std::size_t max = 20'000;  // open at once, over all workers
+    enum class WhenFull : std::uint8_t {
+      wait,    // in the kernel's queue, until one closes
+      reject,  // answered with 503
+    } when_full = WhenFull::wait;
+    std::size_t per_client = 0;  // from one address, or IPv6 /64: beyond it 503; 0 for no such limit
+  } connections;
   struct Timeouts {
+    Duration handshake = seconds(10);   // for the PROXY header and TLS's handshake together; absolute
     Duration idle = seconds(75);        // between requests of a connection
     Duration header = seconds(10);      // from a request's first byte to its head being whole; absolute
     Duration body_idle = seconds(30);   // between two bytes of a request body
@@ -53,6 +82,17 @@ struct Server {
   std::string url;  // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
   SocketAddress address;
   std::string authority;  // "127.0.0.1:9000": the Host value when the upstream says `host: server`
+  bool https = false;
+  std::string tls_name = {};  // for https: what its certificate has to be for, and SNI where that is a name
+  std::string upstream = {};  // the name of its upstream
+};
+
+// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
+struct ClientTls {
+  std::filesystem::path ca;  // PEM; empty: the system's
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -79,20 +119,17 @@ struct Upstream {
   // literal.
   enum class HostPolicy : std::uint8_t { keep, server, literal } host_policy = HostPolicy::keep;
   std::string host;  // for HostPolicy::literal
+  ClientTls tls;     // to https servers
+
+  bool has_https() const {
+    return std::ranges::any_of(servers, [](const Server& server) { return server.https; });
+  }
 };
 
 struct Retry {
   unsigned max_attempts = 8;  // the first one counts
   Duration backoff_base = milliseconds(200);
   Duration backoff_max = seconds(10);
-};
-
-// How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
-struct ClientTls {
-  std::filesystem::path ca;  // PEM; empty: the system's
-  std::filesystem::path certificate;
-  std::filesystem::path key;
-  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
 };
 
 // A webhook to call when an exchange was cut.
@@ -117,6 +154,8 @@ struct Cleanup {
   std::vector<int> ok_status;                          // count as done, beside every 2xx
   std::vector<std::string> signing_keys;               // decoded; the newest first
   ClientTls tls;                                       // for https
+  // Where it may connect to; nullopt: what Config::receivers says.
+  std::optional<Networks> allow;
 };
 
 // "/reports/{id}", "/assets/*", "/exact", compiled.
@@ -177,6 +216,11 @@ struct Route {
   std::string name;  // unique
   Position position;
   Match match;
+  struct Access {
+    Networks allow;  // clients; empty for any, others get 403
+    // Whether a token is needed where the configuration has an `auth:`.
+    enum class Auth : std::uint8_t { token, none } auth = Auth::token;
+  } access;
   std::shared_ptr<const Upstream> upstream;
   std::vector<std::string> upgrades = {"websocket"};  // protocols that a client may change to, in lower case
   RequestChanges request;
@@ -208,9 +252,13 @@ struct Config {
   std::filesystem::path file;
   unsigned workers = 0;             // never 0 once read: `auto` is the number of CPUs this process may use
   std::vector<Listener> listeners;  // at least one
+  // Of every listener: what one of them says of its clients, clients of another must not be able to say.
+  std::vector<std::string> client_subject_headers;
   std::vector<std::shared_ptr<const Upstream>> upstreams;
+  std::optional<Auth> auth;                              // nullopt: no route needs a token
   std::vector<Route> routes;                             // first match wins
   std::vector<std::shared_ptr<const Cleanup>> cleanups;  // inline ones too
+  std::optional<Networks> receivers;  // receivers.allow: where cleanups may connect to; nullopt: anywhere
   Outbox outbox;
   std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;

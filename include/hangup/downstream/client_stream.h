@@ -32,6 +32,16 @@ struct ClientInfo {
   std::uint16_t port = 0;
   bool secure = false;  // came over TLS
   const config::Listener* listener = nullptr;
+  std::string peer;              // the proxy that has connected for it, "10.0.0.1 port 5000"; "" without one
+  std::string_view tls_version;  // "TLSv1.3"; "" without TLS, as is the cipher; constants
+  std::string_view tls_cipher;
+  std::string subject;  // of the client's certificate, which was verified (RFC 4514); "" without one
+};
+
+// A connection that ended before it could carry a request.
+struct ArrivalFailure {
+  std::string reason;
+  bool left = false;  // the client just went away
 };
 
 // A response's head, to be written afresh by the front end. `fields` holds what is end to end; the front end
@@ -136,6 +146,9 @@ class RequestSink {
   virtual void on_refused(ClientStream& stream, http::RequestHead head, const Refusal& refusal) = 0;
   // The client left in the middle of a request's head.
   virtual void on_abandoned(const ClientInfo& client, MonoTime started) = 0;
+  // A connection got no further than its PROXY header or TLS handshake; there is nothing to be done but to
+  // say so.
+  virtual void on_not_arrived(const ClientInfo& client, const ArrivalFailure& failure) = 0;
 
  protected:
   ~RequestSink() = default;

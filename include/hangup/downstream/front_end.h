@@ -1,21 +1,49 @@
 // A worker's side of one listener: accepts clients, reads their requests, and hands them on as ClientStreams.
 //
-// HTTP/1 by libevent's evhttp with its socket taken over: evhttp accepts, owns connection and request
+// A connection first arrives, if there is anything to that: its PROXY header is read and the TLS handshake
+// done. HTTP/1 by libevent's evhttp with its socket taken over: evhttp accepts, owns connection and request
 // objects, dispatches and keeps alive; the bytes of the socket are ours.
 #pragma once
 
+#include <spdlog/fwd.h>
+
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <hangup/base/error.h>
+#include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
+#include <hangup/downstream/connection_limits.h>
 #include <hangup/net/fd.h>
 
 namespace hangup::net {
 class EventLoop;
-}
+class TlsServer;
+}  // namespace hangup::net
 
 namespace hangup::downstream {
+
+// How often something has happened that nobody has told of yet, and whether somebody will.
+struct Tally {
+  std::atomic<std::uint64_t> times = 0;
+  std::atomic<bool> told = false;
+};
+
+// What the front ends of one listener, one a worker, share. Outlives them.
+struct SharedListener {
+  // `connections`: how many it may have; `log`: for people.
+  SharedListener(const config::Listener& listener, std::size_t connections, spdlog::logger& people)
+      : config(listener), limits(listener.connections, connections), log(people) {}
+
+  const config::Listener& config;
+  ConnectionLimits limits;
+  spdlog::logger& log;
+  Tally full, client_full, accept_failed;
+};
 
 // Threading: belongs to its loop's thread.
 class FrontEnd {
@@ -23,12 +51,18 @@ class FrontEnd {
   virtual ~FrontEnd() = default;  // closes every connection; their observers hear nothing
   // Stops accepting, closes idle connections, and the others after the answer they are giving.
   virtual void drain() = 0;
+  // What connections that are accepted from now on do their handshakes by. REQUIRES: before the first comes,
+  // if the listener says tls.
+  virtual void use_tls(std::shared_ptr<const net::TlsServer> tls) = 0;
   virtual std::size_t connections() const = 0;
 };
 
-// Takes over a listening socket. `listener` and `sink` outlive the front end. The error says what to do.
+// What ALPN is to be offered: the protocols that front ends speak.
+std::vector<std::string> protocols();
+
+// Takes over a listening socket. `shared` and `sink` outlive the front end. The error says what to do.
 Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
-                                                 const config::Listener& listener, RequestSink& sink);
+                                                 SharedListener& shared, RequestSink& sink);
 
 // Sends one request through a front end of its own on loopback. An error means that the libevent found at run
 // time does not behave as the take-over of its sockets needs, and that hangup must not start.

@@ -23,9 +23,14 @@ Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options)
 // The address that a socket is bound to, with the real port.
 Result<SocketAddress> local_address(const Fd& socket);
 
+struct ConnectError : Error {
+  bool ours =
+      false;  // this process or machine lacks what it takes, descriptors or memory: not the address's fault
+};
+
 // Starts to connect; the socket becomes writable when that is decided (Transport::take_error). TCP_NODELAY is
 // set.
-Result<Fd> start_connect(const SocketAddress& address);
+std::expected<Fd, ConnectError> start_connect(const SocketAddress& address);
 
 // What every client's connection gets: TCP_NODELAY. Nothing for UNIX sockets.
 void set_no_delay(int fd);

@@ -1,7 +1,9 @@
 // TLS for a Transport, by OpenSSL: what we trust and who we are (TlsClient), the peer that we connect to,
-// with the session that a next connection resumes (TlsPeer), and the state of one connection (TlsConnection).
+// with the session that a next connection resumes (TlsPeer), and the state of one connection (TlsConnection),
+// of which TlsServer (tls_server.h) makes those that came to us.
 //
-// TLS 1.2 and 1.3, without renegotiation. A peer is always verified: its chain, and its name or address.
+// TLS 1.2 and 1.3, without renegotiation. A peer that we connect to is always verified: its chain, and its
+// name or address.
 #pragma once
 
 #include <sys/uio.h>
@@ -10,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <hangup/base/error.h>
 #include <hangup/net/transport.h>
@@ -21,6 +24,7 @@ struct ssl_session_st;
 namespace hangup::net {
 
 class TlsConnection;
+class TlsServer;
 
 // Immutable; any thread.
 class TlsClient {
@@ -57,6 +61,7 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
   std::unique_ptr<TlsConnection> connect();
   // Takes over a reference to what the next connection offers to resume.
   void keep_session(ssl_session_st* session);
+  const std::string& name() const { return name_; }
 
  private:
   std::shared_ptr<const TlsClient> client_;
@@ -67,7 +72,9 @@ class TlsPeer : public std::enable_shared_from_this<TlsPeer> {
 // What a Transport with TLS does its reading and writing by. The meaning of results is the Transport's.
 class TlsConnection {
  public:
+  // Takes over the session, which knows its side already.
   TlsConnection(ssl_st* session, std::shared_ptr<TlsPeer> peer);
+  TlsConnection(ssl_st* session, std::shared_ptr<const TlsServer> server);
   ~TlsConnection();
   TlsConnection(const TlsConnection&) = delete;
   TlsConnection& operator=(const TlsConnection&) = delete;
@@ -79,12 +86,28 @@ class TlsConnection {
   IoResult write(std::span<const iovec> pieces);
   // Tells the peer that nothing more comes, if that can be said without waiting.
   void say_goodbye();
+  // From now on say_goodbye() says nothing: the connection is to be reset.
+  void say_nothing();
+  // Nothing more can be read.
+  bool over() const { return over_.status != IoResult::Status::ok; }
+  // It ended with the peer's close_notify. Without it, anybody on the way may have cut off what was to come:
+  // a message that only the end of its connection ends is whole only if this is true.
+  bool ended_cleanly() const { return over_.status == IoResult::Status::end && !wire_.end; }
   // What the socket's readiness means for reading and writing: one may have been waiting for the other.
   Readiness translate(Readiness ready) const;
   // Why it failed, for people; "" when that was not TLS.
   const std::string& failure() const { return failure_; }
+  // After the handshake.
   bool resumed() const;
-  TlsPeer& peer() { return *peer_; }
+  std::string_view version() const;   // "TLSv1.3"; a constant, as is the cipher
+  std::string_view cipher() const;    // "TLS_AES_256_GCM_SHA384"
+  std::string_view protocol() const;  // what ALPN has chosen, "http/1.1"; "" without; good while this is
+  // Of the certificate that the peer has shown, and that was verified, as RFC 4514 writes it, in ASCII; ""
+  // without.
+  std::string peer_subject() const;
+  // Whose connection it is: one of them is null.
+  TlsPeer* peer() const { return peer_.get(); }
+  const TlsServer* server() const { return server_.get(); }
 
   // The socket, as OpenSSL's callbacks see it.
   struct Wire {
@@ -94,12 +117,14 @@ class TlsConnection {
   };
 
  private:
+  void use_wire();
   // Of an OpenSSL call that has not succeeded.
   IoResult outcome(int returned, bool* wants_read, bool* wants_write);
   void explain();
 
   ssl_st* ssl_;
   std::shared_ptr<TlsPeer> peer_;
+  std::shared_ptr<const TlsServer> server_;
   Wire wire_;
   bool established_ = false;
   bool read_wants_write_ = false;

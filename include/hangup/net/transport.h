@@ -66,7 +66,8 @@ class Transport {
     ~Handler() = default;
   };
 
-  // Takes over a non-blocking socket that is connected or connecting. `handler` outlives it.
+  // Takes over a non-blocking socket that is connected or connecting. `handler` outlives it. Where the kernel
+  // has no room to watch one more, the handler is called soon, and all that it tries fails.
   Transport(EventLoop& loop, Fd socket, Handler& handler);
   ~Transport();  // closes, if release() was not called
   Transport(const Transport&) = delete;
@@ -82,6 +83,8 @@ class Transport {
   // written. REQUIRES: connected.
   void start_tls(std::unique_ptr<TlsConnection> tls);
   IoResult handshake();
+  // From now on it is this one's, which knows nothing of events that came before.
+  void set_handler(Handler& handler) { handler_ = &handler; }
   // Null without TLS.
   const TlsConnection* tls() const { return tls_.get(); }
   // Of a `failed` result, for people.
@@ -106,17 +109,22 @@ class Transport {
   // With TLS, close_notify goes first.
   void shutdown_write();
   // Makes the close that follows a reset (RST): the peer sees at once, even while it writes, that nobody is
-  // there.
+  // there. With TLS, no close_notify goes before it.
   void reset_on_close();
-  // Stops watching and gives the socket up. REQUIRES: no TLS.
+  // With TLS, no close_notify is sent any more: the peer can tell that what came is not all.
+  void forgo_goodbye();
+  // Stops watching and closes; with TLS, close_notify goes first. Nothing else may be called after it.
+  void close();
+  // Stops watching and gives the socket up, which TLS has left by then: close_notify goes first.
   Fd release();
 
   int fd() const { return socket_.get(); }
 
  private:
   Fd socket_;
-  Handler& handler_;
+  Handler* handler_;
   event* event_;
+  int unwatched_ = 0;  // why the kernel does not watch it
   std::unique_ptr<TlsConnection> tls_;
   std::uint64_t written_ = 0;
 };

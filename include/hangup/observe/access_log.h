@@ -24,6 +24,11 @@ struct AccessRecord {
   std::string_view request_id;
   std::string_view client_ip;  // "unix" for a UNIX socket
   std::uint16_t client_port = 0;
+  std::string_view peer_ip;  // of the proxy in between; "" when the client itself is connected
+  std::uint16_t peer_port = 0;
+  std::string_view user;         // the name of the client's token; "" without one
+  std::string_view tls_version;  // "TLSv1.3"; "" for plain text, as is the cipher
+  std::string_view tls_cipher;
   std::string_view method;  // "" when the request was not understood
   std::string_view host;
   std::string_view path;   // without the query
@@ -63,9 +68,9 @@ class AccessLog {
 
 // Appends the record as one JSON object and a newline. Valid JSON whatever the bytes. Always the same fields
 // in the same order, null where there is no value; only `error` is left out when there is none:
-//   time type=exchange request_id client method host path route status outcome phase bytes_in bytes_out
-//   duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery id"...] or "skipped: reason", which
-//   is the last of the list where some are called and some skipped) error
+//   time type=exchange request_id client peer user tls_version tls_cipher method host path route status
+//   outcome phase bytes_in bytes_out duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery
+//   id"...] or "skipped: reason", which is the last of the list where some are called and some skipped) error
 void append_json(std::string& out, const AccessRecord& record);
 
 // The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never

@@ -4,6 +4,7 @@
 
 #include <spdlog/fwd.h>
 
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
@@ -17,11 +18,13 @@
 #include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
 #include <hangup/observe/access_log.h>
+#include <hangup/proxy/bearer_tokens.h>
 #include <hangup/proxy/router.h>
 #include <hangup/upstream/upstream.h>
 
 namespace hangup::proxy {
 
+class Access;
 class Exchange;
 struct RoutePlan;
 
@@ -30,6 +33,7 @@ struct Dependencies {
   Scheduler& scheduler;
   std::shared_ptr<const config::Config> config;
   const Router& router;
+  const BearerTokens* tokens = nullptr;  // null: the configuration has no `auth`
   // This worker's side of each upstream of the configuration.
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   cleanup::Outbox& outbox;
@@ -49,6 +53,8 @@ class Proxy final : public downstream::RequestSink {
   void on_refused(downstream::ClientStream& stream, http::RequestHead head,
                   const downstream::Refusal& refusal) override;
   void on_abandoned(const downstream::ClientInfo& client, MonoTime started) override;
+  void on_not_arrived(const downstream::ClientInfo& client,
+                      const downstream::ArrivalFailure& failure) override;
 
   std::size_t in_flight() const { return exchanges_.size(); }
   // Ends every exchange with outcome shutdown.
@@ -57,6 +63,7 @@ class Proxy final : public downstream::RequestSink {
   // For exchanges.
   const Dependencies& needs() const { return needs_; }
   std::string new_id() { return ids_.next(); }
+  Access& access() { return *access_; }
   // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.
   void remove(Exchange& exchange);
   // Of a route of the configuration.
@@ -71,10 +78,15 @@ class Proxy final : public downstream::RequestSink {
 
   Dependencies needs_;
   UuidGenerator ids_;
+  std::unique_ptr<Access> access_;
   std::vector<http::Field> fields_;
   std::string scratch_;
   std::vector<RoutePlan> plans_;  // as the configuration's routes
   std::list<std::unique_ptr<Exchange>> exchanges_;
+  // Of failed arrivals: anybody can cause as many as they like.
+  MonoTime second_begun_;
+  unsigned said_this_second_ = 0;
+  std::uint64_t left_unsaid_ = 0;
 };
 
 }  // namespace hangup::proxy

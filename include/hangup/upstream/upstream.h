@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include <hangup/base/error.h>
 #include <hangup/config/config.h>
 #include <hangup/http/message.h>
 
@@ -35,7 +36,7 @@ struct OutgoingRequest {
 struct Failure {
   enum class Kind : std::uint8_t {
     overloaded,       // the queue is full
-    unreachable,      // no server could be connected to
+    unreachable,      // no server could be connected to, or no TLS handshake succeeded
     connect_timeout,  // likewise, and the last one was too slow
     reset,            // the server closed before its response was whole
     invalid,          // what the server sent is not HTTP
@@ -88,10 +89,14 @@ class ServerRequest {
   virtual bool sent_anything() const = 0;
 };
 
-// What the workers share of an upstream: how many connections and requests each server has, and who waits for
-// one. Thread-safe; no locks unless somebody waits.
+// What the workers share of an upstream: how many connections and requests each server has, who waits for
+// one, and what TLS needs. Thread-safe; no locks unless somebody waits, or a TLS connection is opened.
 class SharedUpstream;
-std::shared_ptr<SharedUpstream> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
+// Reads the files that `tls` names. The error names the upstream, the file and what is wrong with it.
+Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
+// Reads them again: connections made from now on use what they hold, and those made before serve no further
+// request. On failure all stays as it was. Any thread.
+Result<void> reload_tls(SharedUpstream& upstream);
 
 // One worker's pool of connections to an upstream's servers.
 class Upstream {

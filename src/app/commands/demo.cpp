@@ -33,6 +33,7 @@ std::string configuration(const Backend& backend, const Receiver& receiver, cons
   return fmt::format(R"(workers: 1
 listeners:
   - address: 127.0.0.1:{}
+    limits: {{connections: 100}}
 upstreams:
   demo: {{servers: ["http://{}"]}}
 routes:

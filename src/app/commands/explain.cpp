@@ -1,7 +1,6 @@
 // What a request would meet, worked out with the router and the templates that would do it.
 #include "app/commands/foreseen.h"
 #include "app/commands/load.h"
-#include "app/commands/secret_header.h"
 
 #include <fmt/format.h>
 
@@ -11,9 +10,11 @@
 #include <string_view>
 
 #include <hangup/app/commands.h>
+#include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/text.h>
 #include <hangup/base/units.h>
+#include <hangup/http/secret_header.h>
 #include <hangup/proxy/router.h>
 
 namespace hangup::app::commands {
@@ -69,6 +70,27 @@ void explain_upstream(const config::Upstream& upstream, std::ostream& out) {
   for (const config::Server& server : upstream.servers) out << "  " << server.url << '\n';
 }
 
+void explain_access(const config::Config& config, const config::Route& route, std::ostream& out) {
+  const auto& allow = route.access.allow.list();
+  const bool any_token = config.auth.has_value();
+  if (allow.empty() && !any_token) return;
+  out << "\nlet in\n";
+  if (allow.empty()) {
+    out << "  any client address\n";
+  } else {
+    std::vector<std::string> names;
+    for (const Network& network : allow) names.push_back(network.to_string());
+    out << fmt::format("  clients of {}; others get 403\n", fmt::join(names, ", "));
+  }
+  if (!any_token) return;
+  if (route.access.auth == config::Route::Access::Auth::none) {
+    out << "  without a token (auth: none)\n";
+  } else {
+    out << fmt::format("  with one of {} bearer token{}; others get 401\n", config.auth->tokens.size(),
+                       config.auth->tokens.size() == 1 ? "" : "s");
+  }
+}
+
 std::string abort_in_words(const config::OnDisconnect& policy) {
   if (policy.upstream == config::OnDisconnect::Upstream::finish) {
     return "the upstream's work goes on to its end, and its response is discarded";
@@ -88,7 +110,8 @@ std::string_view half_close_in_words(config::OnDisconnect::HalfClose half_close)
     case config::OnDisconnect::HalfClose::abort:
       return "abort: a client that closes its sending side is gone";
     case config::OnDisconnect::HalfClose::probe:
-      return "probe: a client that closes its sending side is probed; it is gone unless its kernel shows that it still reads";
+      return "probe: a client that closes its sending side is probed; it is gone unless its kernel shows "
+             "that it still reads";
   }
   return "";
 }
@@ -144,7 +167,7 @@ void explain_planting(const config::RequestChanges& changes, const Foreseen& sou
   if (changes.set.empty() && changes.set_query.empty() && changes.set_json.empty()) return;
   out << "\nplanted in the request\n";
   for (const auto& [name, value] : changes.set) {
-    const bool is_hidden = names_a_secret(name) && has_literal(value);
+    const bool is_hidden = http::names_a_secret(name) && has_literal(value);
     out << fmt::format("  header {}: {}\n", name,
                        is_hidden ? "(not shown)" : shown_value(value, source, config::Place::header));
   }
@@ -224,6 +247,7 @@ int explain(const ExplainRequest& asked, std::ostream& out, std::ostream& err) {
   explain_routes(*config, match, *request, out);
   if (match.route == nullptr) return exit_ok;
   const Foreseen source(*request, match);
+  explain_access(*config, *match.route, out);
   explain_upstream(*match.route->upstream, out);
   explain_planting(match.route->request, source, out);
   explain_disconnect(*match.route, out);

@@ -1,6 +1,5 @@
 // hangup outbox: deliveries as tables for people, or as JSON for programs.
 #include "app/commands/load.h"
-#include "app/commands/secret_header.h"
 
 #include <fmt/format.h>
 
@@ -13,6 +12,7 @@
 #include <hangup/app/commands.h>
 #include <hangup/base/utc.h>
 #include <hangup/cleanup/outbox_file.h>
+#include <hangup/http/secret_header.h>
 
 namespace hangup::app::commands {
 namespace {
@@ -80,7 +80,7 @@ Json shown_to_json(const OutboxFile::Shown& shown) {
   Json json = to_json(shown.entry);
   Json headers = Json::object();
   for (const auto& [name, value] : shown.delivery.headers)
-    headers[name] = names_a_secret(name) ? "(hidden)" : value;
+    headers[name] = http::names_a_secret(name) ? "(hidden)" : value;
   json["request"] = {{"method", shown.delivery.method},
                      {"url", shown.delivery.url},
                      {"socket", shown.delivery.socket.empty() ? Json(nullptr) : Json(shown.delivery.socket)},

@@ -100,7 +100,8 @@ std::vector<const config::Server*> targets_of(const config::Cleanup& cleanup, co
 // Whether it was acknowledged.
 bool send(const cleanup::Delivery& delivery, const std::shared_ptr<const cleanup::Credentials>& credentials,
           std::ostream& out) {
-  out << fmt::format("{} {}{}\n", delivery.method, delivery.url,
+  // The query may have secrets in it.
+  out << fmt::format("{} {}{}\n", delivery.method, delivery.url.substr(0, delivery.url.find('?')),
                      delivery.socket.empty() ? "" : " over " + delivery.socket);
   out.flush();
   const cleanup::Tried tried = cleanup::try_once(delivery, credentials);

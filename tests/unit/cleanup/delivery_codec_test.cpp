@@ -16,6 +16,8 @@ namespace {
 Delivery full() {
   Delivery delivery = make_delivery("req", 3);
   delivery.socket = "/run/hook.sock";
+  delivery.upstream = "app";
+  delivery.server_name = "reports.internal";
   delivery.body = std::string("\0\xff\n", 3) + std::string(5000, 'x');
   delivery.delay = std::chrono::seconds(7);
   delivery.is_signed = true;
@@ -33,6 +35,8 @@ TEST(DeliveryCodec, ReadsBackWhatItWrote) {
   EXPECT_EQ(after->method, before.method);
   EXPECT_EQ(after->url, before.url);
   EXPECT_EQ(after->socket, before.socket);
+  EXPECT_EQ(after->upstream, before.upstream);
+  EXPECT_EQ(after->server_name, before.server_name);
   EXPECT_EQ(after->headers, before.headers);
   EXPECT_EQ(after->body, before.body);
   EXPECT_EQ(after->timeout, before.timeout);
@@ -44,6 +48,24 @@ TEST(DeliveryCodec, ReadsBackWhatItWrote) {
   EXPECT_EQ(after->delay, before.delay);
   EXPECT_EQ(after->expire_after, before.expire_after);
   EXPECT_EQ(after->is_signed, before.is_signed);
+}
+
+// Whose deliveries are in a file that an older release may have to read.
+TEST(DeliveryCodec, WritesWhatOlderReleasesDontReadOnlyWhereThereIsAny) {
+  Delivery delivery = full();
+  delivery.upstream.clear();
+  delivery.server_name.clear();
+  const std::string without = encode(delivery);
+  EXPECT_EQ(without.front(), 1);
+  EXPECT_EQ(decode_delivery(without)->given_id, "");
+  delivery.given_id = "of-the-proxy";
+  const std::string with = encode(delivery);
+  EXPECT_EQ(with.front(), 2);
+  ASSERT_TRUE(decode_delivery(with));
+  EXPECT_EQ(decode_delivery(with)->given_id, "of-the-proxy");
+  EXPECT_EQ(decode_delivery(with)->request_id, delivery.request_id);
+  for (std::size_t size = 0; size < with.size(); ++size)
+    ASSERT_FALSE(decode_delivery(std::string_view(with).substr(0, size))) << size;
 }
 
 TEST(DeliveryCodec, KeepsThatADeliveryNeverExpires) {
@@ -61,7 +83,7 @@ TEST(DeliveryCodec, RefusesEveryTruncationAndWhatComesAfterTheEnd) {
 
 TEST(DeliveryCodec, RefusesALaterVersion) {
   std::string bytes = encode(full());
-  bytes[0] = 2;
+  bytes[0] = 3;
   EXPECT_FALSE(decode_delivery(bytes));
 }
 

@@ -126,7 +126,8 @@ TEST_F(Https, RefusesEveryCertificateThatItCantVerify) {
     Identity identity;
     const char* because;
   } cases[] = {
-      {make_identity("DNS:other.example,IP:127.0.0.2", &ca), "IP address mismatch"},
+      {make_identity("DNS:other.example,IP:127.0.0.2", &ca),
+       "IP address mismatch: it is not valid for 127.0.0.1"},
       {make_identity("IP:127.0.0.1", &ca, -7200, -3600), "certificate has expired"},
       {make_identity("IP:127.0.0.1", &ca, 3600, 7200), "certificate is not yet valid"},
       {make_identity("IP:127.0.0.1", nullptr), "self-signed certificate"},
@@ -143,7 +144,7 @@ TEST_F(Https, RefusesEveryCertificateThatItCantVerify) {
 TEST_F(Https, AWrongHostNameIsRefused) {
   ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:other.example", &ca)));
   EXPECT_FALSE(deliver("https://localhost:" + std::to_string(receiver.port()) + "/"));
-  EXPECT_THAT(error(), HasSubstr("hostname mismatch"));
+  EXPECT_THAT(error(), HasSubstr("hostname mismatch: it is not valid for localhost"));
 }
 
 TEST_F(Https, AReceiverOfPlainTextIsAnErrorThatSaysSo) {
@@ -201,6 +202,74 @@ TEST_F(Https, ACleanupThatTheConfigurationHasNoMoreTrustsTheSystemOnly) {
   delivery.cleanup = "gone";
   EXPECT_FALSE(deliver(std::move(delivery)));
   EXPECT_THAT(error(), StartsWith("TLS: the certificate is not accepted: "));
+}
+
+class HttpsToAnUpstream : public Https {
+ protected:
+  HttpsToAnUpstream() {
+    cleanup.tls = {};
+    upstream.name = "app";
+    upstream.tls.ca = files.path("ca.pem");
+    upstream.servers = {{.url = "https://reports.internal:9000",
+                         .address = SocketAddress::parse("127.0.0.1:9000").value(),
+                         .authority = "reports.internal:9000",
+                         .https = true,
+                         .tls_name = "reports.internal",
+                         .upstream = "app"}};
+  }
+  // To the server, as render() makes it.
+  bool deliver_to(ScriptedReceiver& receiver) {
+    config::Config config;
+    config.cleanups = {std::make_shared<config::Cleanup>(cleanup)};
+    config.upstreams = {std::make_shared<config::Upstream>(upstream)};
+    outbox = std::make_unique<MemoryOutbox>(MemoryOutbox::Options{}, load_credentials(config).value(),
+                                            access.logger, log.logger);
+    Delivery delivery = delivery_to(receiver.url());
+    delivery.upstream = "app";
+    delivery.server_name = "reports.internal";
+    return deliver(std::move(delivery));
+  }
+  config::Upstream upstream;
+};
+
+TEST_F(HttpsToAnUpstream, ItsTlsSettingsCountWhereTheCleanupHasNone) {
+  ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:reports.internal", &ca)));
+  EXPECT_TRUE(deliver_to(receiver));
+  EXPECT_EQ(receiver.requests().at(0).server_name, "reports.internal");
+}
+
+TEST_F(HttpsToAnUpstream, TheCleanupsOwnCountFirst) {
+  const Identity other_ca = make_identity("", nullptr);
+  cleanup.tls.ca = files.certificate(other_ca, "other.pem");
+  cleanup.tls.server_name = "hooks.example";
+  ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:hooks.example", &other_ca)));
+  EXPECT_TRUE(deliver_to(receiver));
+  EXPECT_EQ(receiver.requests().at(0).server_name, "hooks.example");
+}
+
+TEST_F(HttpsToAnUpstream, AFileThatIsNoneIsAnErrorThatNamesTheUpstream) {
+  upstream.tls.ca = files.key(local, "local.key");
+  config::Config config;
+  config.upstreams = {std::make_shared<config::Upstream>(upstream)};
+  const auto loaded = load_credentials(config);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().message, StartsWith("upstream `app`: cannot use the CA file"));
+}
+
+TEST_F(Https, NewCredentialsCountForTheNextAttemptAndOldConnectionsAreNotUsedOn) {
+  ScriptedReceiver receiver(ok(), 0, make_server_context(local));
+  EXPECT_TRUE(deliver(receiver.url()));
+  const Identity other_ca = make_identity("", nullptr);
+  config::Config config;
+  config::Cleanup changed = cleanup;
+  changed.tls.ca = files.certificate(other_ca, "other.pem");
+  config.cleanups = {std::make_shared<config::Cleanup>(changed)};
+  outbox->use(load_credentials(config).value());
+  EXPECT_FALSE(deliver(receiver.url()));
+  config.cleanups = {std::make_shared<config::Cleanup>(cleanup)};
+  outbox->use(load_credentials(config).value());
+  EXPECT_TRUE(deliver(receiver.url()));
+  EXPECT_FALSE(receiver.requests().at(1).resumed);
 }
 
 TEST_F(Https, TheReplysBodyIsBounded) {

@@ -230,8 +230,19 @@ TEST(Snapshot, HoldsWhatCleanupsAndTheLogLineName) {
   EXPECT_EQ(snapshot->route, "reports");
   EXPECT_EQ(snapshot->value("request.header.x-job"), "request.header.x-job");
   for (const char* name : {"request.method", "request.host", "request.path", "request.query", "client.ip",
-                           "client.port", "upstream.server", "response.status"})
+                           "client.port", "upstream.server", "response.status", "auth.name"})
     EXPECT_EQ(snapshot->value(name), name);
+}
+
+TEST(Snapshot, KeepsAProxysRequestIdBesideOurOwn) {
+  const auto given = decode_snapshot(snapshot_of("own"));
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->request_id, "own");
+  EXPECT_EQ(given->shown_id(), "request.id");  // as the source has it
+  const auto own = decode_snapshot(snapshot_of("request.id"));
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->value("request.id"), std::nullopt);
+  EXPECT_EQ(own->shown_id(), "request.id");
 }
 
 TEST(Snapshot, IsNotWantedWhereACrashCallsNothing) {

@@ -287,6 +287,20 @@ TEST_F(RenderAll, ToTheSameServerGoesToTheAddressThatHadTheRequest) {
   EXPECT_EQ(named.socket, "");
 }
 
+TEST_F(RenderAll, ToTheSameServerByHttpsSaysWhatItsCertificateHasToBeFor) {
+  config::Server secure = server("127.0.0.1:443", "reports.internal");
+  secure.https = true;
+  secure.tls_name = "reports.internal";
+  secure.upstream = "app";
+  add("/jobs", config::Cleanup::To::same_server);
+  const Delivery delivery = owed(&secure).deliveries.at(0);
+  EXPECT_EQ(delivery.url, "https://127.0.0.1:443/jobs");
+  EXPECT_EQ(header(delivery, "Host"), "reports.internal");
+  EXPECT_EQ(delivery.server_name, "reports.internal");
+  EXPECT_EQ(delivery.upstream, "app");
+  EXPECT_EQ(owed(first()).deliveries.at(0).upstream, "");
+}
+
 TEST_F(RenderAll, AConfiguredHostStaysAtTheSameServer) {
   cleanup.headers.emplace_back("host", compiled("mine"));
   add("/", config::Cleanup::To::same_server);
@@ -337,6 +351,19 @@ TEST_F(RenderAll, APathCantMoveTheCallToAnotherHost) {
   exchange.values[{Variable::request_path, ""}] = "@evil.example";
   add("{request.path|raw}", config::Cleanup::To::same_server);
   EXPECT_EQ(owed(first()).skipped, "the path for the server does not start with a /");
+}
+
+TEST_F(RenderAll, AProxysRequestIdIsSaidButIdentifiesNothing) {
+  exchange.values[{Variable::request_id, ""}] = "of-the-proxy";
+  add("http://a/{request.id}");
+  const Delivery delivery = owed(first(), "own").deliveries.at(0);
+  EXPECT_EQ(delivery.id, "own-0");
+  EXPECT_EQ(delivery.request_id, "own");
+  EXPECT_EQ(delivery.given_id, "of-the-proxy");
+  EXPECT_EQ(delivery.url, "http://a/of-the-proxy");
+  EXPECT_NE(delivery.body.find(R"("subject":"of-the-proxy")"), std::string::npos) << delivery.body;
+  EXPECT_NE(delivery.body.find(R"("request_id":"of-the-proxy")"), std::string::npos) << delivery.body;
+  EXPECT_EQ(delivery.body.find("\"own\""), std::string::npos) << delivery.body;
 }
 
 TEST_F(RenderAll, AnIdNeverHasBytesThatAHeaderOrASignatureCantBear) {

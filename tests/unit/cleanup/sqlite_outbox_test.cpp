@@ -196,6 +196,8 @@ TEST_F(SqliteOutboxTest, ExchangesInFlightWhenItWasKilledAreCrashed) {
   add_route("reports", receiver.url("/stop/"));
   struct Source final : config::VariableSource {
     std::optional<std::string_view> value(const config::VariableRef& ref, std::string&) const override {
+      // The same for all: a trusted proxy may give it twice.
+      if (ref.variable == config::Variable::request_id) return "of-the-proxy";
       return ref.variable == config::Variable::request_header ? "job-7" : "/reports";
     }
   };
@@ -215,7 +217,8 @@ TEST_F(SqliteOutboxTest, ExchangesInFlightWhenItWasKilledAreCrashed) {
   const auto crashed = open();
   ASSERT_TRUE(crashed);
   ASSERT_THAT(*crashed, SizeIs(1));
-  EXPECT_EQ(crashed->at(0).request_id, "flying");
+  EXPECT_EQ(crashed->at(0).id, "flying");
+  EXPECT_EQ(crashed->at(0).request_id, "of-the-proxy");
   EXPECT_EQ(crashed->at(0).phase, Phase::awaiting_response);
   EXPECT_EQ(crashed->at(0).path, "/reports");
   EXPECT_THAT(crashed->at(0).cleanup_ids, ElementsAre("flying-0"));
@@ -234,8 +237,8 @@ TEST_F(SqliteOutboxTest, ExchangesInFlightWhenItWasKilledAreCrashed) {
 TEST_F(SqliteOutboxTest, ARouteThatIsGoneIsNamedWithItsExchange) {
   add_route("reports", "http://127.0.0.1:9/");
   struct Source final : config::VariableSource {
-    std::optional<std::string_view> value(const config::VariableRef&, std::string&) const override {
-      return "x";
+    std::optional<std::string_view> value(const config::VariableRef& ref, std::string&) const override {
+      return ref.variable == config::Variable::request_id ? "flying" : "x";
     }
   };
   killed([&] {

@@ -53,6 +53,11 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown.head.head_bytes, usual.head.head_bytes);
   EXPECT_EQ(shown.head.fields, usual.head.fields);
   EXPECT_EQ(shown.body_bytes, usual.body_bytes);
+  EXPECT_EQ(shown.connections.max, usual.connections.max);
+  EXPECT_EQ(shown.connections.when_full, usual.connections.when_full);
+  EXPECT_EQ(shown.connections.per_client, usual.connections.per_client);
+  EXPECT_EQ(shown.timeouts.handshake, usual.timeouts.handshake);
+  EXPECT_EQ(shown.proxy_protocol, usual.proxy_protocol);
   EXPECT_EQ(shown.timeouts.idle, usual.timeouts.idle);
   EXPECT_EQ(shown.timeouts.header, usual.timeouts.header);
   EXPECT_EQ(shown.timeouts.body_idle, usual.timeouts.body_idle);
@@ -126,7 +131,8 @@ TEST(Config, EveryValueArrives) {
 listeners:
   - name: in
     address: "[::1]:8443"
-    limits: {header_bytes: 8KiB, headers: 50, body_bytes: 1GiB}
+    limits: {header_bytes: 8KiB, headers: 50, body_bytes: 1GiB,
+             connections: 500, when_full: reject, connections_per_client: 20}
     timeouts: {idle: 1s, header: 2s, body_idle: 3s, write_idle: 4s}
   - {address: "unix:/run/hangup/in.sock"}
 upstreams:
@@ -163,6 +169,9 @@ shutdown: {drain: 0s}
   EXPECT_EQ(in.head.head_bytes, 8 * 1024U);
   EXPECT_EQ(in.head.fields, 50U);
   EXPECT_EQ(in.body_bytes.count, 1024ULL * 1024 * 1024);
+  EXPECT_EQ(in.connections.max, 500);
+  EXPECT_EQ(in.connections.when_full, Listener::Connections::WhenFull::reject);
+  EXPECT_EQ(in.connections.per_client, 20);
   EXPECT_EQ(in.timeouts.idle, 1s);
   EXPECT_EQ(in.timeouts.header, 2s);
   EXPECT_EQ(in.timeouts.body_idle, 3s);

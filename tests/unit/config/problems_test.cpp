@@ -50,36 +50,37 @@ std::string with_route(const std::string& members) {
 }
 
 TEST(Problems, AreReportedAtOnceInTheOrderOfTheFile) {
-  EXPECT_THAT(
-      problems("workers: 0\n"
-               "routes:\n"
-               "  - {upstream: ap, match: {path: x}}\n"
-               "upstreams:\n"
-               "  app: {servers: [\"https://x\"], balance: random}\n"
-               "listener: []\n"),
-      ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener",
-                  "1:10: `workers`: found `0`, expected auto or a whole number from 1 to 256",
-                  "3:16: `upstream`: found `ap`, expected one of upstreams: app; did you mean `app`?",
-                  "3:34: `path`: `x`: a path starts with /",
-                  StartsWith("5:19: `servers`: `https`: this release speaks plain HTTP/1.1 to upstreams"),
-                  "5:42: `balance`: found `random`, expected round_robin or least_requests",
-                  StartsWith("6:1: unknown key `listener`")));
+  EXPECT_THAT(problems("workers: 0\n"
+                       "routes:\n"
+                       "  - {upstream: ap, match: {path: x}}\n"
+                       "upstreams:\n"
+                       "  app: {servers: [\"h2c://x\"], balance: random}\n"
+                       "listener: []\n"),
+              ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener",
+                          "1:10: `workers`: found `0`, expected auto or a whole number from 1 to 256",
+                          "3:16: `upstream`: found `ap`, expected one of upstreams: app; did you mean `app`?",
+                          "3:34: `path`: `x`: a path starts with /",
+                          StartsWith("5:19: `servers`: `h2c`: this release speaks HTTP/1.1 to upstreams"),
+                          "5:40: `balance`: found `random`, expected round_robin or least_requests",
+                          StartsWith("6:1: unknown key `listener`")));
 }
 
 TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
+  EXPECT_THAT(problems(with("worker: 1\n")),
+              ElementsAre("10:1: unknown key `worker`, expected one of: secrets, workers, listeners, auth, "
+                          "upstreams, cleanups, receivers, routes, "
+                          "outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
   EXPECT_THAT(
-      problems(with("worker: 1\n")),
+      problems(with("metrics: {}\n")),
       ElementsAre(
-          "10:1: unknown key `worker`, expected one of: workers, listeners, upstreams, cleanups, routes, "
-          "outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
-  EXPECT_THAT(problems(with("auth: {}\n")),
-              ElementsAre("10:1: unknown key `auth`, expected one of: workers, listeners, upstreams, "
-                          "cleanups, routes, outbox, admin, access_log, log, shutdown"));
+          "10:1: unknown key `metrics`, expected one of: secrets, workers, listeners, auth, upstreams, "
+          "cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
   EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
               ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
 }
 
 TEST(Problems, UnknownKeysAreFoundInEverySection) {
+  const TempFile value("x");
   for (const std::string& text :
        {with_listeners(" [{address: \"127.0.0.1:0\", zzz: 1}]\n"),
         with_listeners(" [{address: \"127.0.0.1:0\", limits: {zzz: 1}}]\n"),
@@ -98,9 +99,11 @@ TEST(Problems, UnknownKeysAreFoundInEverySection) {
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", retry: {backoff: "
                    "{zzz: 1}}}}"),
         with_route("upstream: app, on_disconnect: {cleanup: {url: \"https://127.0.0.1/\", tls: {zzz: 1}}}"),
-        with_route("upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", headers: {A: {file: "
-                   "/proc/self/comm, zzz: 1}}}}"),
+        with_route(
+            "upstream: app, on_disconnect: {cleanup: {url: \"http://127.0.0.1/\", headers: {A: {file: " +
+            value.path() + ", zzz: 1}}}}"),
         with("outbox: {zzz: 1}\n"),
+        with("secrets: {zzz: 1}\n"),
         with("access_log: {zzz: 1}\n"),
         with("log: {zzz: 1}\n"),
         with("shutdown: {zzz: 1}\n")}) {
@@ -160,6 +163,12 @@ TEST(Problems, Listeners) {
                 "`headers`: found `0`, expected a whole number from 1 to 10000"},
                {" [{address: \"127.0.0.1:0\", limits: {header_bytes: §1}}]\n",
                 "`header_bytes`: found `1`, expected a size from 256 to 16MiB"},
+               {" [{address: \"127.0.0.1:0\", limits: {connections: §0}}]\n",
+                "`connections`: found `0`, expected a whole number from 1 to 10000000"},
+               {" [{address: \"127.0.0.1:0\", limits: {when_full: §drop}}]\n",
+                "`when_full`: found `drop`, expected wait or reject"},
+               {" [{address: \"127.0.0.1:0\", limits: {connections_per_client: §-1}}]\n",
+                "`connections_per_client`: found `-1`, expected a whole number from 0 to 10000000"},
                {" [{address: \"127.0.0.1:0\", limits: {body_bytes: §1MB}}]\n",
                 "`body_bytes`: found `1MB`, expected a size such as 512, 32KiB, 16MiB or 2GiB"},
                {" [{address: \"127.0.0.1:0\", timeouts: {idle: §0s}}]\n",
@@ -172,8 +181,9 @@ TEST(Problems, Listeners) {
 }
 
 TEST(Problems, Servers) {
-  const std::string expected = "expected a server such as http://127.0.0.1:9000 or unix:/run/app.sock";
-  const std::string plain = ": this release speaks plain HTTP/1.1 to upstreams; ";
+  const std::string expected =
+      "expected a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
+  const std::string http1 = ": this release speaks HTTP/1.1 to upstreams; ";
   const std::string no_path = "`servers`: a server has no path and no query: requests keep their own; ";
   const std::string no_host = " is no host with an optional port from 1 to 65535";
   expect_problem(
@@ -184,8 +194,7 @@ TEST(Problems, Servers) {
                {"servers: §http://127.0.0.1",
                 "`servers`: found `http://127.0.0.1`, expected a list with at least one server"}},
               with_upstream);
-  expect_each({{"\"https://h\"", "`servers`: `https`" + plain + expected},
-               {"\"h2c://h\"", "`servers`: `h2c`" + plain + expected},
+  expect_each({{"\"h2c://h\"", "`servers`: `h2c`" + http1 + expected},
                {"127.0.0.1:9000", "`servers`: `127.0.0.1:9000` is no server; " + expected},
                {"\"ftp://u:secret@h\"", "`servers`: this is no server; " + expected},
                {"\"http://127.0.0.1/path\"", no_path + expected},

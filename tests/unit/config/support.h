@@ -78,7 +78,7 @@ class Environment {
   std::string name_;
 };
 
-// A file with this text, for a scope.
+// A file with this text for its owner alone, for a scope.
 class TempFile {
  public:
   explicit TempFile(std::string_view text)
@@ -86,11 +86,13 @@ class TempFile {
               testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
               std::to_string(reinterpret_cast<std::uintptr_t>(this))) {
     std::ofstream(path_) << text;
+    set_mode(0600);
   }
   ~TempFile() { std::filesystem::remove(path_); }
   TempFile(const TempFile&) = delete;
   TempFile& operator=(const TempFile&) = delete;
   const std::string& path() const { return path_; }
+  void set_mode(unsigned mode) { std::filesystem::permissions(path_, std::filesystem::perms(mode)); }
 
  private:
   std::string path_;

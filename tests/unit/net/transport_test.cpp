@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <functional>
 #include <optional>
 #include <string>
@@ -150,6 +152,28 @@ TEST(Listening, NamesTheAddressThatIsInUse) {
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find(local_address(first)->to_string()), std::string::npos);
   EXPECT_NE(second.error().message.find("Address already in use"), std::string::npos);
+}
+
+// As when the kernel's room for watched descriptors is used up; a file is one that it can't watch.
+TEST(UnwatchedTransport, TellsItsHandlerAndFails) {
+  class Handler final : public Transport::Handler {
+   public:
+    explicit Handler(EventLoop& its_loop) : loop_(its_loop) {}
+    void on_ready(Readiness) override { loop_.stop(); }
+
+   private:
+    EventLoop& loop_;
+  };
+  EventLoop loop;
+  Handler handler(loop);
+  Transport transport(loop, Fd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), handler);
+  loop.run();
+  char byte = 0;
+  const iovec piece{&byte, 1};
+  EXPECT_EQ(transport.read({&byte, 1}).status, Status::failed);
+  EXPECT_EQ(transport.write({&piece, 1}).status, Status::failed);
+  EXPECT_EQ(transport.peer_state(), PeerState::gone);
+  EXPECT_EQ(transport.take_error(), EPERM);
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ const std::vector<std::string> one_cleanup = {"msg_1"};
 
 AccessRecord cut_exchange() {
   AccessRecord record;
+  record.tls_version = "TLSv1.3";
+  record.tls_cipher = "TLS_AES_128_GCM_SHA256";
   record.start = WallTime(1767323045s) + 67ms + 890us;  // 2026-01-02T03:04:05Z
   record.request_id = "018f6c1e-7b7a-7c4e-9c3a-2f1d5b8e9a01";
   record.client_ip = "192.0.2.7";
@@ -49,6 +51,8 @@ TEST(AccessRecordJson, SaysEverythingAboutACutExchange) {
   EXPECT_EQ(line_of(cut_exchange()),
             R"({"time":"2026-01-02T03:04:05.067Z","type":"exchange",)"
             R"("request_id":"018f6c1e-7b7a-7c4e-9c3a-2f1d5b8e9a01","client":"192.0.2.7:40312",)"
+            R"("peer":null,"user":null,)"
+            R"("tls_version":"TLSv1.3","tls_cipher":"TLS_AES_128_GCM_SHA256",)"
             R"("method":"POST","host":"reports.example.com","path":"/reports/7","route":"create-report",)"
             R"("status":499,"outcome":"client_gone","phase":"awaiting_response","bytes_in":12,"bytes_out":0,)"
             R"("duration_ms":1234.567,"ttfb_ms":null,"upstream":"http://127.0.0.1:9000",)"
@@ -68,7 +72,21 @@ TEST(AccessRecordJson, HasNullForWhatIsNotKnown) {
     EXPECT_TRUE(json.at(key).is_null()) << key;
   }
   EXPECT_EQ(json.at("client"), "unix");
+  EXPECT_TRUE(json.at("tls_version").is_null());
+  EXPECT_TRUE(json.at("tls_cipher").is_null());
   EXPECT_EQ(json.at("error"), "bad request line");
+}
+
+TEST(AccessRecordJson, NamesTheProxyInBetweenAndTheUser) {
+  AccessRecord record = cut_exchange();
+  record.client_port = 0;
+  record.peer_ip = "fd00::1";
+  record.peer_port = 4711;
+  record.user = "anna@example.org";
+  const Json json = Json::parse(line_of(record));
+  EXPECT_EQ(json.at("client"), "192.0.2.7");
+  EXPECT_EQ(json.at("peer"), "[fd00::1]:4711");
+  EXPECT_EQ(json.at("user"), "anna@example.org");
 }
 
 TEST(AccessRecordJson, LeavesOutAnEmptyError) {
@@ -127,7 +145,7 @@ TEST(AccessRecordJson, IsValidForEveryByteInEveryText) {
     EXPECT_EQ(line.find('\n'), line.size() - 1);
     const Json json = Json::parse(line, nullptr, false);
     ASSERT_FALSE(json.is_discarded()) << line;
-    EXPECT_EQ(json.size(), 20U);
+    EXPECT_EQ(json.size(), 24U);
     if (byte < 0x80) {
       EXPECT_EQ(json.at("path").get<std::string>().substr(0, 4), hostile.substr(0, 4));
     }

@@ -97,12 +97,17 @@ class ExchangeTest : public testing::Test {
     route.upstream = upstream_config;
     made->upstreams = {upstream_config};
     made->routes = {route};
+    if (tokens) {
+      made->auth.emplace();
+      made->auth->forward_authorization = forward_authorization;
+    }
     router = std::make_unique<proxy::Router>(made);
     fake_upstream = std::make_unique<test::FakeUpstream>(upstream_config);
     proxy = std::make_unique<proxy::Proxy>(
         proxy::Dependencies{.scheduler = scheduler,
                             .config = made,
                             .router = *router,
+                            .tokens = tokens.get(),
                             .upstreams = {{upstream_config.get(), fake_upstream.get()}},
                             .outbox = outbox,
                             .journal = &journal,
@@ -113,6 +118,8 @@ class ExchangeTest : public testing::Test {
   config::Route route;
   std::shared_ptr<config::Upstream> upstream_config = std::make_shared<config::Upstream>();
   bool fin_came_with_the_request = false;
+  std::unique_ptr<proxy::BearerTokens> tokens;  // null: no auth
+  bool forward_authorization = false;
 
   test::FakeScheduler scheduler;
   test::CapturingLogger access;

@@ -178,6 +178,7 @@ class FakeOutbox final : public cleanup::Outbox {
   }
   cleanup::Counts counts() const override { return {}; }
   bool drain(Duration) override { return true; }
+  void use(std::shared_ptr<const cleanup::Credentials>) override {}
 };
 
 // Writes down what it is told, "enter", "phase awaiting_response", ...

@@ -1,4 +1,4 @@
-// What commands do not show.
+// Which headers are not shown by any message, log or command.
 #pragma once
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace hangup::app::commands {
+namespace hangup::http {
 
 // A name under which values are often secret.
 inline bool names_a_secret(std::string_view header) {
@@ -17,4 +17,4 @@ inline bool names_a_secret(std::string_view header) {
   return std::ranges::any_of(words, [&](std::string_view word) { return lower.contains(word); });
 }
 
-}  // namespace hangup::app::commands
+}  // namespace hangup::http

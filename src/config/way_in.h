@@ -1,0 +1,13 @@
+// How connections arrive at a listener: through which proxies, and by TLS.
+#pragma once
+
+#include "config/section.h"
+
+#include <hangup/config/config.h>
+
+namespace hangup::config {
+
+// trusted_proxies, proxy_protocol and tls of a listener.
+void read_way_in(Section& section, Listener& listener);
+
+}  // namespace hangup::config

@@ -1,0 +1,85 @@
+#include "downstream/refusals.h"
+
+#include <sys/socket.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include <hangup/net/transport.h>
+
+namespace hangup::downstream {
+namespace {
+
+constexpr auto refusal_time = std::chrono::seconds(2);
+// Reads for one refused connection, in one turn of the loop and in all.
+constexpr int refusal_reads_per_turn = 4;
+constexpr int most_refusal_reads = 64;
+
+std::string refusal_text(std::string_view why) {
+  std::string body("503 Service Unavailable\n");
+  body.append(why).append("\n");
+  std::string text("HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n");
+  text.append("Retry-After: 1\r\nContent-Length: ").append(std::to_string(body.size()));
+  return text.append("\r\nConnection: close\r\n\r\n").append(body);
+}
+
+}  // namespace
+
+// Has been answered and waits for the client to close.
+class Refusals::Connection final : net::Transport::Handler {
+ public:
+  Connection(Refusals& owner, net::Fd socket)
+      : owner_(owner),
+        transport_(owner.loop_, std::move(socket), *this),
+        timer_(owner.loop_.make_timer([this] { owner_.remove(self); })) {
+    timer_->set(owner.loop_.now() + refusal_time);
+  }
+
+  std::list<std::unique_ptr<Connection>>::iterator self;
+
+ private:
+  void on_ready(net::Readiness) override {
+    for (int i = 0; i < refusal_reads_per_turn; ++i) {
+      const net::IoResult result = transport_.read(owner_.loop_.read_buffer());
+      if (result.status == net::IoResult::Status::would_block) return;
+      if (result.status != net::IoResult::Status::ok || ++reads_ == most_refusal_reads)
+        return owner_.remove(self);
+    }
+    transport_.poke();
+  }
+
+  Refusals& owner_;
+  net::Transport transport_;
+  std::unique_ptr<Timer> timer_;
+  int reads_ = 0;
+};
+
+Refusals::Refusals(net::EventLoop& loop, ConnectionLimits& limits) : loop_(loop), limits_(limits) {}
+
+Refusals::~Refusals() {
+  for (std::size_t i = 0; i < connections_.size(); ++i) limits_.end_refusal();
+}
+
+void Refusals::refuse(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, std::string_view why) {
+  const std::string text = refusal_text(why);
+  // Whole: nothing was written before. A client that has gone needs no answer.
+  [[maybe_unused]] const ssize_t sent = ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL);
+  seat.reset();
+  ::shutdown(socket.get(), SHUT_WR);
+  if (!limits_.begin_refusal()) {
+    const std::span<char> buffer = loop_.read_buffer();
+    [[maybe_unused]] const ssize_t read = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+    return;
+  }
+  connections_.push_front(std::make_unique<Connection>(*this, std::move(socket)));
+  connections_.front()->self = connections_.begin();
+}
+
+void Refusals::remove(std::list<std::unique_ptr<Connection>>::iterator connection) {
+  loop_.defer([gone = std::move(*connection)] {});
+  connections_.erase(connection);
+  limits_.end_refusal();
+}
+
+}  // namespace hangup::downstream
