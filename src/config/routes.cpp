@@ -103,7 +103,12 @@ void read_upgrades(Section& section, std::vector<std::string>& upgrades) {
   constexpr std::string_view expected = "the name of a protocol, such as websocket";
   std::vector<std::string> read;
   Reader& reader = section.reader();
-  section.each("upgrades", "a list of protocols, such as [websocket]; [] for none", [&](const Node& node) {
+  if (const Node& value = *section.node().find("upgrades")->value;
+      value.kind == Node::Kind::scalar && value.text == "none") {
+    upgrades.clear();
+    return static_cast<void>(section.optional("upgrades"));
+  }
+  section.each("upgrades", "a list of protocols, such as [websocket], or none", [&](const Node& node) {
     const auto text = reader.text(node, "upgrades", expected);
     if (!text) return;
     std::string name = text->value;

@@ -202,6 +202,7 @@ void Exchange::client_left(MonoTime sign) {
   const config::OnDisconnect& policy = route_->on_disconnect;
   const bool finish = policy.upstream == config::OnDisconnect::Upstream::finish;
   const bool under_way = request_ && request_->sent_anything() && request_whole_;
+  if (!request_ && response_ && policy.grace != Duration::zero()) finished_without_client_ = true;
   if (!under_way || (!finish && policy.grace == Duration::zero())) return end(Outcome::client_gone);
   working_on_ = true;
   if (!finish) grace_deadline_ = sign + policy.grace;

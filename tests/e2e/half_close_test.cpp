@@ -159,7 +159,7 @@ TEST_F(Probe, ServesAClientThatStillReadsSlowly) {
   outlive_the_verdict();
   const Response response = client.read_response();
   EXPECT_TRUE(response.complete);
-  EXPECT_EQ(response.body.size(), 8'000'000U);
+  EXPECT_EQ(response.body_bytes, 8'000'000U);
   expect_end(only_exchange(), "completed", "streaming_response", 200);
 }
 

@@ -9,7 +9,7 @@ using Finish = EndToEnd;
 TEST_F(Finish, LetsTheUpstreamRunToItsEndAndThenCallsTheCleanup) {
   upstream.on("/work", never_answer());
   Yaml yaml;
-  yaml.on_disconnect = "upstream: finish, cleanup: stop";
+  yaml.on_disconnect = "upstream: finish, half_close: abort, cleanup: stop";  // so that the FIN decides
   start(yaml);
   Client client = connect();
   client.send(get("/work"));

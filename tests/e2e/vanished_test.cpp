@@ -49,7 +49,7 @@ listeners: [{address: "127.0.0.1:0", dead_peer: 2s, timeouts: {write_idle: 60s}}
 upstreams: {backend: {servers: [")" + upstream->url() +
                                       R"("]}}
 routes: [{upstream: backend, on_disconnect: {cleanup: {url: "http://127.0.0.1:1/stop"}}}]
-drain: 1s
+shutdown: {drain: 1s}
 )");
   }
   static void pull_the_cable() { OwnNetwork::switch_on(false); }

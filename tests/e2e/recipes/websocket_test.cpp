@@ -47,7 +47,8 @@ routes: [{{upstream: chat, on_disconnect: {{cleanup: {{url: "{}/left"}}}}}}]
 
 TEST_F(WebSocket, TalksThroughATunnelAndEndsByItsOwnHandshake) {
   Process talking = client("talk");
-  EXPECT_EQ(talking.wait().status, 0) << read_file(dir_ / "err");
+  const auto exit = talking.wait();
+  EXPECT_TRUE(exit && exit->status == 0) << read_file(dir_ / "err");
   const Json exchange = hangup_->wait_for_exchange();
   EXPECT_EQ(exchange["outcome"], "completed");
   EXPECT_EQ(exchange["phase"], "tunnel");
