@@ -13,6 +13,7 @@
 #include <array>
 #include <utility>
 
+#include <hangup/config/path.h>
 #include <hangup/proxy/proxy.h>
 
 namespace hangup::proxy {
@@ -94,6 +95,11 @@ void Exchange::start() {
 
 // Ends it if not. Nothing of the body has been asked for, and no server.
 bool Exchange::let_in() {
+  if (proxy_.guards_paths() && !route_->access.ambiguous_paths && config::is_ambiguous_path(head_.path)) {
+    end(Outcome::rejected, 400, "the path can be read in more than one way",
+        "the path can be read in more than one way; the route may say ambiguous_paths: allow");
+    return false;
+  }
   Admission admission = proxy_.access().admit(*route_, head_.fields, origin_.ip);
   user_ = std::move(admission.user);
   is_let_in_ = admission.status == 0;

@@ -62,7 +62,7 @@ bool Exchange::send_request() {
     fields.push_back({"Upgrade", upgrade});
   }
   std::string target;
-  const std::string_view to = forwarded_target(head_, route_->request, known, target);
+  const std::string_view to = forwarded_target(head_, route_->request, known, proxy_.guards_paths(), target);
   enter_journal();
   if (!planting_) {
     request_->send_head({head_.method, to, fields, head_.framing, upgrade});

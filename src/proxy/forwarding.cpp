@@ -9,6 +9,7 @@
 #include <array>
 
 #include <hangup/base/text.h>
+#include <hangup/config/path.h>
 
 namespace hangup::proxy {
 namespace {
@@ -112,11 +113,16 @@ std::string http_date(WallTime time) {
 }
 
 std::string_view forwarded_target(const http::RequestHead& request, const config::RequestChanges& changes,
-                                  const config::VariableSource& variables, std::string& scratch) {
+                                  const config::VariableSource& variables, bool as_matched,
+                                  std::string& scratch) {
   if (request.target == "*") return request.target;
+  std::string normalised;
+  const std::string_view path = as_matched && request.path != "*"
+                                    ? config::normalised_path(request.path, normalised)
+                                    : std::string_view(request.path);
   const bool query_changes = !changes.set_query.empty() && request.path != "*";
-  if (request.target.starts_with('/') && !query_changes) return request.target;
-  scratch = request.path;
+  if (request.target.starts_with('/') && !query_changes && path == request.path) return request.target;
+  scratch = path;
   if (query_changes) {
     const std::size_t mark = scratch.size();
     scratch += '?';

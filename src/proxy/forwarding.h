@@ -49,9 +49,11 @@ http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const st
 // An IMF-fixdate (RFC 9110 section 5.6.7).
 std::string http_date(WallTime time);
 
-// Origin-form of the target with the parameters that are set in its query; `*` as it is. A view into the
-// head, or into `scratch`.
+// Origin-form of the target with the parameters that are set in its query; `*` as it is. `as_matched`: with
+// the path that routes were compared with, rather than the client's spelling of it. A view into the head, or
+// into `scratch`.
 std::string_view forwarded_target(const http::RequestHead& request, const config::RequestChanges& changes,
-                                  const config::VariableSource& variables, std::string& scratch);
+                                  const config::VariableSource& variables, bool as_matched,
+                                  std::string& scratch);
 
 }  // namespace hangup::proxy

@@ -220,6 +220,8 @@ struct Route {
     Networks allow;  // clients; empty for any, others get 403
     // Whether a token is needed where the configuration has an `auth:`.
     enum class Auth : std::uint8_t { token, none } auth = Auth::token;
+    // Whether paths that servers may read as another route's are let through: `ambiguous_paths: allow`.
+    bool ambiguous_paths = false;
   } access;
   std::shared_ptr<const Upstream> upstream;
   std::vector<std::string> upgrades = {"websocket"};  // protocols that a client may change to, in lower case
@@ -264,6 +266,12 @@ struct Config {
   AccessLog access_log;
   Log log;
   Duration drain = seconds(30);  // shutdown.drain
+
+  // Whether some are let in and others not, so that it matters which route a request is matched with.
+  bool has_access_rules() const {
+    return auth ||
+           std::ranges::any_of(routes, [](const Route& route) { return !route.access.allow.empty(); });
+  }
 };
 
 // Reads and checks a file. On failure every problem of it, in the order of the file.

@@ -189,6 +189,37 @@ TEST_F(AccessExchangeTest, WhoIsNotLetInCallsNoCleanup) {
   expect_refused(401, "Bearer realm=\"hangup\"", "no bearer token");
 }
 
+TEST_F(AccessExchangeTest, APathThatServersMayReadAsAnotherRoutesReachesNone) {
+  route.access.auth = config::Route::Access::Auth::none;
+  route.cleanup_on = {Outcome::rejected};
+  send("GET /jobs/..%2fadmin HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  EXPECT_TRUE(fake_upstream->requests.empty());
+  expect_over("rejected", "reading_request", 400);
+  EXPECT_TRUE(cleanups().empty());
+}
+
+TEST_F(AccessExchangeTest, ARouteMayLetAmbiguousPathsThrough) {
+  route.access.auth = config::Route::Access::Auth::none;
+  route.access.ambiguous_paths = true;
+  send("GET /jobs/a%2Fb HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/jobs/a%2Fb");
+}
+
+TEST_F(AccessExchangeTest, ThePathThatWasMatchedIsTheOneThatIsForwarded) {
+  route.access.auth = config::Route::Access::Auth::none;
+  send("GET /public/../jobs/%31%37?to=/a/../b HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/jobs/17?to=/a/../b");
+}
+
+TEST_F(AccessExchangeTest, WhereAllAreLetInEveryPathIsForwardedAsItCame) {
+  tokens = nullptr;
+  send("GET /public/../jobs/a%2fb HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/public/../jobs/a%2fb");
+}
+
 TEST_F(AccessExchangeTest, AnAllowedAddressStillNeedsAToken) {
   route.access.allow.add(*Network::parse("192.0.2.0/24"));
   send_with("");
