@@ -423,6 +423,8 @@ ExchangeVariables Exchange::variables() const {
   variables.request_id = request_id();
   variables.request = &head_;
   variables.captures = &captures_;
+  variables.client = &client_info_;
+  variables.subject_headers = proxy_.needs().config->client_subject_headers;
   variables.origin = &origin_;
   variables.user = user_;
   variables.response = response_ ? &*response_ : nullptr;
