@@ -105,6 +105,7 @@ bool Arrival::read_proxy_header() {
     fail("it has left", true);
     return false;
   }
+  arrived_.client.unknown = header->unknown;
   if (!header->local) {
     const ClientInfo& proxy = arrived_.client;
     arrived_.client.peer = proxy.ip + " port " + std::to_string(proxy.port);

@@ -100,7 +100,7 @@ bool Exchange::let_in() {
         "the path can be read in more than one way; the route may say ambiguous_paths: allow");
     return false;
   }
-  Admission admission = proxy_.access().admit(*route_, head_.fields, origin_.ip);
+  Admission admission = proxy_.access().admit(*route_, head_.fields, origin_);
   user_ = std::move(admission.user);
   is_let_in_ = admission.status == 0;
   if (is_let_in_) return true;

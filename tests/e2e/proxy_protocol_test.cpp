@@ -43,6 +43,17 @@ TEST_F(ProxyProtocol, SaysWhoTheClientIs) {
   EXPECT_EQ(only_exchange("/v2").at("client"), "[2001:db8::7]:4711");
 }
 
+TEST_F(ProxyProtocol, ThatNamesNobodyIsNotTakenForTheProxyWhereOnlySomeAreAllowed) {
+  Yaml yaml = plain();
+  yaml.route = "allow: 127.0.0.0/8";
+  start(yaml);
+  const std::string unknown = "PROXY UNKNOWN\r\n";
+  EXPECT_EQ(connect().exchange(unknown + get("/work")).status, 403);
+  EXPECT_EQ(connect().exchange(unknown + get("/work", {{"X-Forwarded-For", "127.0.0.9"}})).status, 403);
+  EXPECT_EQ(upstream.request_count(), 0U);
+  EXPECT_EQ(connect().exchange(v2_local + get("/healthz")).status, 200);
+}
+
 TEST_F(ProxyProtocol, WorksByteByByteAndOnlyOnceForAConnection) {
   start(plain());
   for (const std::string& header : {v1_header, v2_header}) {

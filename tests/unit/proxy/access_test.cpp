@@ -68,13 +68,15 @@ TEST(BearerTokens, AreReplacedForEveryThreadAtOnce) {
   config::Route route;
   http::Fields request;
   request.add("Authorization", "Bearer new");
+  proxy::Origin client;
+  client.ip = "192.0.2.7";
   std::atomic<int> refused = 0;
   std::vector<std::thread> workers;
   for (int i = 0; i < 2; ++i) {
     workers.emplace_back([&] {
       proxy::Access access(&tokens);
-      if (access.admit(route, request, "192.0.2.7").status == 401) ++refused;
-      while (access.admit(route, request, "192.0.2.7").status != 0) std::this_thread::yield();
+      if (access.admit(route, request, client).status == 401) ++refused;
+      while (access.admit(route, request, client).status != 0) std::this_thread::yield();
     });
   }
   while (refused < 2) std::this_thread::yield();
