@@ -143,6 +143,7 @@ Origin find_origin(const downstream::ClientInfo& peer, const http::Fields& reque
   if (peer.unknown || peer.listener == nullptr || !peer.listener->trusted_proxies.contains(peer.ip))
     return origin;
   origin = by_proxies(origin, peer.listener->trusted_proxies, request);
+  if (!peer.listener->trust_request_id) return origin;
   if (const auto id = only_field(request, "x-request-id"); id && is_request_id(*id)) origin.request_id = *id;
   return origin;
 }

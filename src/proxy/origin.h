@@ -21,7 +21,7 @@ struct Origin {
   std::string chain;
   bool secure = false;     // the client's own connection is over TLS
   std::string host;        // that the client asked for; "" for what the request says
-  std::string request_id;  // that a trusted proxy gave it; "" for none
+  std::string request_id;  // that a trusted proxy gave it, where the listener takes that; "" for none
 };
 
 // Of a peer that is not trusted it is the peer itself, as it is of one that says nothing. Else the chain of

@@ -230,7 +230,7 @@ TEST_F(AccessControl, ExplainSaysWhoIsLetIn) {
 
 TEST_F(AccessControl, OneTrustedRequestIdForTwoCutExchangesIsTwoCleanups) {
   upstream.otherwise(never_answer());
-  start({.listener = "trusted_proxies: [127.0.0.1]"});
+  start({.listener = "trusted_proxies: [127.0.0.1], trust_request_id: true"});
   for (std::size_t i = 0; i < 2; ++i) {
     Client client = connect();
     client.send(get("/work", {{"X-Request-Id", "of-the-proxy"}}));
@@ -256,7 +256,7 @@ TEST_F(AccessControl, OneTrustedRequestIdForTwoCutExchangesIsTwoCleanups) {
 }
 
 TEST_F(AccessControl, AnInsaneRequestIdOfATrustedProxyIsReplaced) {
-  start({.listener = "trusted_proxies: [127.0.0.1]"});
+  start({.listener = "trusted_proxies: [127.0.0.1], trust_request_id: true"});
   EXPECT_EQ(connect().exchange(get("/work", {{"X-Request-Id", "a b"}})).status, 200);
   EXPECT_EQ(upstream.requests().front().message.header("X-Request-Id")->size(), 36U);
 }

@@ -53,9 +53,10 @@ struct ServerTls {
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
-  Networks trusted_proxies;      // peers that are believed about who their clients are
-  bool proxy_protocol = false;   // connections begin with a PROXY header, and come from trusted proxies only
-  std::optional<ServerTls> tls;  // nullopt: plain text
+  Networks trusted_proxies;       // peers that are believed about who their clients are
+  bool proxy_protocol = false;    // connections begin with a PROXY header, and come from trusted proxies only
+  bool trust_request_id = false;  // X-Request-Id of trusted proxies is the request's id
+  std::optional<ServerTls> tls;   // nullopt: plain text
   Duration dead_peer = seconds(30);    // a client that answers nothing at TCP level this long is gone
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413

@@ -20,6 +20,7 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 Origin origin_of(const std::string& peer, const Fields& said,
                  const std::vector<std::string>& trusted = {"10.0.0.0/8", "fd00::/8", "unix"}) {
   config::Listener listener;
+  listener.trust_request_id = true;
   for (const std::string& network : trusted) listener.trusted_proxies.add(*Network::parse(network));
   downstream::ClientInfo client;
   client.ip = peer;
@@ -199,7 +200,10 @@ TEST(Origin, TakesASaneRequestIdOfATrustedProxy) {
 
 class TrustedProxyTest : public ExchangeTest {
  protected:
-  TrustedProxyTest() { listener.trusted_proxies.add(*Network::parse("192.0.2.0/24")); }
+  TrustedProxyTest() {
+    listener.trusted_proxies.add(*Network::parse("192.0.2.0/24"));
+    listener.trust_request_id = true;
+  }
   void send_through_proxy(const std::string& fields) {
     if (!proxy) make_proxy();
     client = std::make_unique<test::FakeClient>(scheduler.now());
@@ -250,6 +254,13 @@ TEST_F(TrustedProxyTest, AClientThatItDoesNotNameIsNotAllowedAsIfItWereTheProxy)
   EXPECT_TRUE(fake_upstream->requests.empty());
   send_through_proxy("");
   EXPECT_EQ(fake_upstream->requests.size(), 1U) << "the proxy itself, which looks whether all is well";
+}
+
+TEST_F(TrustedProxyTest, ARequestIdThatItMayHaveFromTheClientIsReplaced) {
+  listener.trust_request_id = false;
+  send_through_proxy("X-Request-Id: of-anothers-work\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().field("X-Request-Id").size(), 36U);
 }
 
 TEST_F(TrustedProxyTest, OneRequestIdForTwoExchangesIsTwoCleanups) {
