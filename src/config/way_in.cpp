@@ -47,6 +47,7 @@ void read_subject_header(Section& section, std::string& out) {
 
 void read_server_tls(Section& section, ServerTls& tls) {
   Reader& reader = section.reader();
+  tls.allow_insecure_permissions = reader.secret_policy() == SecretPolicy::any;
   const Node* certificates = section.required("certificates", certificates_expected);
   if (certificates != nullptr) {
     if (certificates->kind != Node::Kind::list || certificates->items.empty()) {

@@ -14,6 +14,7 @@
 
 #include <hangup/base/address.h>
 #include <hangup/base/clock.h>
+#include <hangup/base/error.h>
 #include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
@@ -46,8 +47,9 @@ struct ServerTls {
   std::vector<Certificate> certificates;  // at least one; chosen by SNI, the first for every other name
   std::filesystem::path client_ca;        // empty: clients are not asked for certificates
   bool client_certificates_required = true;
-  std::string client_subject_header;  // the verified subject goes upstream in it; empty for none
-  bool only_tls13 = false;            // min_version: "1.3"
+  std::string client_subject_header;        // the verified subject goes upstream in it; empty for none
+  bool only_tls13 = false;                  // min_version: "1.3"
+  bool allow_insecure_permissions = false;  // of the keys: secrets.allow_insecure_permissions
 };
 
 struct Listener {
@@ -93,7 +95,8 @@ struct ClientTls {
   std::filesystem::path ca;  // PEM; empty: the system's
   std::filesystem::path certificate;
   std::filesystem::path key;
-  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
+  std::string server_name;                  // to send as SNI and to verify; empty: the URL's host
+  bool allow_insecure_permissions = false;  // of the key: secrets.allow_insecure_permissions
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -280,6 +283,10 @@ std::expected<std::shared_ptr<const Config>, std::vector<Problem>> load(const st
 // The same for a text; `name` stands for the file in what is said about it.
 std::expected<std::shared_ptr<const Config>, std::vector<Problem>> parse(const std::string& text,
                                                                          const std::filesystem::path& name);
+
+// Whether a private key's file, if there is one, may be used: it may have changed since the configuration was
+// read. The error names it.
+Result<void> check_private_key(const std::filesystem::path& key, bool allow_insecure_permissions);
 
 // "hangup.yaml:12:5: unknown key `upstrem`, expected one of: …; did you mean `upstream`?"
 std::string to_string(const Problem& problem, const std::filesystem::path& file);
