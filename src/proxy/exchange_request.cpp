@@ -92,7 +92,8 @@ std::string_view Exchange::upgrade_asked() const {
 }
 
 http::Fields Exchange::request_trailers() const {
-  return forwarded_trailers(stream_->trailers(), proxy_.needs().config->client_subject_headers);
+  return forwarded_trailers(stream_->trailers(), route_->request,
+                            proxy_.needs().config->client_subject_headers);
 }
 
 // Whether the body is kept, before a server is asked for, until it is whole and its fields are set.

@@ -78,10 +78,12 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   append_set_fields(out, values, changes, variables);
 }
 
-http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers) {
+http::Fields forwarded_trailers(const http::Fields& trailers, const config::HeaderChanges& changes,
+                                std::span<const std::string> subject_headers) {
   http::Fields out;
   for (const http::Field& field : trailers) {
-    if (!any_of(subject_headers, field.name)) out.add(field.name, field.value);
+    if (!any_of(subject_headers, field.name) && !changed(changes, field.name))
+      out.add(field.name, field.value);
   }
   return out;
 }
