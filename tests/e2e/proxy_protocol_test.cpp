@@ -150,7 +150,8 @@ TEST_F(ProxyProtocol, NamesAClientWithTooManyConnectionsWhichAreRefusedBeforeThe
   }
   EXPECT_EQ(connect().exchange(v2_header + get("/of-another")).status, 200);
   EXPECT_EQ(first.exchange(get("/first-again")).status, 200);
-  EXPECT_THAT(hangup->log(), HasSubstr("client=192.0.2.7 limits.connections_per_client=1"));
+  eventually("the log to say so",
+             [&] { return hangup->log().contains("client=192.0.2.7 limits.connections_per_client=1"); });
 }
 
 TEST_F(ProxyProtocol, NamesAClientWithTooManyConnectionsWhichGetNoTlsHandshake) {
