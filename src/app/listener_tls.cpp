@@ -13,9 +13,16 @@ Result<std::shared_ptr<const net::TlsServer>> make_listener_tls(const config::Li
                                   .client_certificate_required = tls.client_certificates_required,
                                   .only_tls13 = tls.only_tls13,
                                   .protocols = downstream::protocols()};
-  for (const auto& files : tls.certificates) options.certificates.push_back({files.certificate, files.key});
+  const auto refused = [&](const Error& error) {
+    return std::unexpected(Error{"listener `" + listener.name + "`: " + error.message});
+  };
+  for (const auto& files : tls.certificates) {
+    if (const auto may = config::check_private_key(files.key, tls.allow_insecure_permissions); !may)
+      return refused(may.error());
+    options.certificates.push_back({files.certificate, files.key});
+  }
   auto made = net::TlsServer::make(options);
-  if (!made) return std::unexpected(Error{"listener `" + listener.name + "`: " + made.error().message});
+  if (!made) return refused(made.error());
   return made;
 }
 

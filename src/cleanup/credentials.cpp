@@ -11,6 +11,8 @@ bool names_files(const config::ClientTls& tls) {
 
 Result<std::shared_ptr<const net::TlsClient>> make_client(const config::ClientTls& tls,
                                                           const std::string& whose) {
+  if (const auto may = config::check_private_key(tls.key, tls.allow_insecure_permissions); !may)
+    return std::unexpected(Error{whose + ": " + may.error().message});
   auto made = net::TlsClient::make({.ca = tls.ca, .certificate = tls.certificate, .key = tls.key});
   if (!made) return std::unexpected(Error{whose + ": " + made.error().message});
   return made;

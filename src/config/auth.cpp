@@ -36,6 +36,9 @@ void read_access(Section& route_section, Route& route) {
       {{"none", Route::Access::Auth::none}}};
   route_section.choice("auth", route.access.auth, choices);
   route_section.networks("allow", route.access.allow);
+  constexpr std::array<std::pair<std::string_view, bool>, 2> ambiguous = {
+      {{"reject", false}, {"allow", true}}};
+  route_section.choice("ambiguous_paths", route.access.ambiguous_paths, ambiguous);
 }
 
 }  // namespace hangup::config

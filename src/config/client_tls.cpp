@@ -29,7 +29,16 @@ void read_file_name(Section& section, std::string_view key, std::filesystem::pat
   out = std::move(name);
 }
 
+Result<void> check_private_key(const std::filesystem::path& key, bool allow_insecure_permissions) {
+  if (key.empty()) return {};
+  auto checked =
+      check_secret_file(key, allow_insecure_permissions ? SecretPolicy::any : SecretPolicy::private_only);
+  if (!checked) return std::unexpected(Error{"the key " + key.string() + ": " + checked.error().message});
+  return {};
+}
+
 void read_client_tls(Section& section, ClientTls& tls) {
+  tls.allow_insecure_permissions = section.reader().secret_policy() == SecretPolicy::any;
   read_file_name(section, "ca", tls.ca);
   read_file_name(section, "cert", tls.certificate);
   read_file_name(section, "key", tls.key, true);

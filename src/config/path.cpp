@@ -61,6 +61,13 @@ void append_without_dot_segments(std::string& out, std::string_view path) {
   }
 }
 
+bool is_ambiguous_segment(std::string_view segment) {
+  const std::string plain = percent_decoded(segment);
+  if (plain.find_first_of("/\\") != std::string::npos) return true;
+  const std::string_view name = std::string_view(plain).substr(0, plain.find(';'));
+  return (name == "." || name == "..") && name != segment;
+}
+
 constexpr bool is_capture_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
@@ -121,6 +128,17 @@ std::string_view normalised_path(std::string_view path, std::string& scratch) {
   scratch.clear();
   append_without_dot_segments(scratch, spelled);
   return scratch;
+}
+
+bool is_ambiguous_path(std::string_view path) {
+  if (path.find("//") != std::string_view::npos) return true;
+  if (path.find_first_of("%\\;") == std::string_view::npos) return false;
+  while (!path.empty()) {
+    const std::string_view segment = path.substr(0, path.find('/'));
+    if (is_ambiguous_segment(segment)) return true;
+    path.remove_prefix(std::min(path.size(), segment.size() + 1));
+  }
+  return false;
 }
 
 std::string percent_decoded(std::string_view text) {

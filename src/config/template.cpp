@@ -13,7 +13,7 @@ struct Named {
   Variable variable;
 };
 
-constexpr std::array<Named, 14> plain_names = {{
+constexpr std::array<Named, 15> plain_names = {{
     {"request.id", Variable::request_id},
     {"request.method", Variable::request_method},
     {"request.path", Variable::request_path},
@@ -21,6 +21,7 @@ constexpr std::array<Named, 14> plain_names = {{
     {"request.host", Variable::request_host},
     {"client.ip", Variable::client_ip},
     {"client.port", Variable::client_port},
+    {"client.subject", Variable::client_subject},
     {"auth.name", Variable::auth_name},
     {"response.status", Variable::response_status},
     {"route", Variable::route},

@@ -47,6 +47,7 @@ void read_subject_header(Section& section, std::string& out) {
 
 void read_server_tls(Section& section, ServerTls& tls) {
   Reader& reader = section.reader();
+  tls.allow_insecure_permissions = reader.secret_policy() == SecretPolicy::any;
   const Node* certificates = section.required("certificates", certificates_expected);
   if (certificates != nullptr) {
     if (certificates->kind != Node::Kind::list || certificates->items.empty()) {
@@ -78,6 +79,12 @@ void read_way_in(Section& section, Listener& listener) {
         section.node().find("proxy_protocol")->key->position,
         "`proxy_protocol: accept` needs `trusted_proxies`, the networks of the proxies in front: "
         "anybody else could claim to be any client");
+  }
+  section.boolean("trust_request_id", listener.trust_request_id);
+  if (listener.trust_request_id && !section.has("trusted_proxies")) {
+    section.reader().problem(
+        section.node().find("trust_request_id")->key->position,
+        "`trust_request_id` needs `trusted_proxies`: the X-Request-Id of anybody else is never believed");
   }
   section.section("tls", [&](Section& tls) { read_server_tls(tls, listener.tls.emplace()); });
 }

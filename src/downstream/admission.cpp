@@ -91,13 +91,12 @@ void Admission::admit_held() {
 
 bool Admission::admit_client(Newcomer& newcomer) {
   if (name_client(newcomer.place, newcomer.peer)) return true;
-  refuse(std::move(newcomer), client_has_enough);
+  refuse_client(std::move(newcomer));
   return false;
 }
 
-std::optional<Refusal> Admission::refusal_of_client(ConnectionPlace& place, const SocketAddress& client) {
-  if (name_client(place, client)) return std::nullopt;
-  return Refusal{Outcome::rejected, 503, std::string(client_has_enough)};
+void Admission::refuse_client(Newcomer newcomer) {
+  refuse(std::move(newcomer), client_has_enough);
 }
 
 bool Admission::name_client(ConnectionPlace& place, const SocketAddress& client) {

@@ -12,7 +12,6 @@
 
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -52,15 +51,15 @@ class Admission {
   void hold_or_refuse(Newcomer newcomer);
   // Whether the client whose connection it is, may have it. Otherwise it is taken and refused.
   bool admit_client(Newcomer& newcomer);
-  // The same for a client that becomes known later: why each of its requests is refused, if it may not.
-  std::optional<Refusal> refusal_of_client(ConnectionPlace& place, const SocketAddress& client);
+  // The two halves of it, for a client that becomes known after its connection has got its place.
+  bool name_client(ConnectionPlace& place, const SocketAddress& client);
+  void refuse_client(Newcomer newcomer);
   // Accepting has failed, with this errno.
   void on_accept_error(int error);
   // Closes connections that are held.
   void drain();
 
  private:
-  bool name_client(ConnectionPlace& place, const SocketAddress& client);
   void refuse(Newcomer newcomer, std::string_view why);
   ConnectionPlace wait_for_place();
   void admit_held();

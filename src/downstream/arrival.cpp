@@ -16,19 +16,18 @@ constexpr bool begins_request(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '\r' || c == '\n';
 }
 
-void set_client(Arrived& arrived, const SocketAddress& address) {
-  arrived.address = address;
-  arrived.client.ip = address.host();
-  arrived.client.port = address.port();
+void set_client(ClientInfo& client, const SocketAddress& address) {
+  client.ip = address.host();
+  client.port = address.port();
 }
 
 }  // namespace
 
-Arrival::Arrival(Owner& owner, Admission::Newcomer newcomer) : owner_(owner) {
+Arrival::Arrival(Owner& owner, Admission::Newcomer newcomer) : owner_(owner), client_(newcomer.peer) {
   arrived_.seat = std::move(newcomer.seat);
   arrived_.place = std::move(newcomer.place);
   arrived_.client.listener = &owner.listener();
-  set_client(arrived_, newcomer.peer);
+  set_client(arrived_.client, client_);
   arrived_.transport = std::make_unique<net::Transport>(owner.loop(), std::move(newcomer.socket), *this);
 }
 
@@ -106,10 +105,16 @@ bool Arrival::read_proxy_header() {
     fail("it has left", true);
     return false;
   }
+  arrived_.client.unknown = header->unknown;
   if (!header->local) {
     const ClientInfo& proxy = arrived_.client;
     arrived_.client.peer = proxy.ip + " port " + std::to_string(proxy.port);
-    set_client(arrived_, header->source);
+    client_ = header->source;
+    set_client(arrived_.client, client_);
+  }
+  if (!owner_.name_client(arrived_.place, client_)) {
+    refuse();
+    return false;
   }
   if (owner_.listener().tls) {
     state_ = State::first_byte;
@@ -172,6 +177,15 @@ void Arrival::arrive(std::optional<Refusal> refusal) {
 void Arrival::fail(std::string reason, bool left) {
   owner_.sink().on_not_arrived(arrived_.client, {std::move(reason), left});
   close();
+}
+
+void Arrival::refuse() {
+  state_ = State::ended;
+  if (deadline_) deadline_->cancel();
+  net::Fd socket = arrived_.transport->release();
+  arrived_.transport.reset();
+  owner_.on_not_admitted(*this,
+                         {std::move(socket), std::move(arrived_.seat), client_, std::move(arrived_.place)});
 }
 
 void Arrival::close() {

@@ -28,7 +28,6 @@ struct Arrived {
   std::unique_ptr<net::Transport> transport;
   ConnectionPlace place;
   ClientInfo client;
-  SocketAddress address;           // the client's
   bool waited = false;             // events of the socket came before, and are not told again
   bool fin = false;                // the client has sent FIN already
   std::optional<Refusal> refusal;  // every request is to be refused so
@@ -43,9 +42,13 @@ class Arrival final : public net::Transport::Handler {
     virtual const config::Listener& listener() const = 0;
     virtual RequestSink& sink() = 0;
     virtual const net::TlsServer* tls() = 0;
+    // Who the client is, as a PROXY header says. False: it may have no more connections.
+    virtual bool name_client(ConnectionPlace& place, const SocketAddress& client) = 0;
     // The end of an arrival; it is to be destroyed, but not from inside these calls.
     virtual void on_arrived(Arrival& arrival, Arrived arrived) = 0;
     virtual void on_not_arrived(Arrival& arrival) = 0;
+    // The same for one whose client may not have it.
+    virtual void on_not_admitted(Arrival& arrival, Admission::Newcomer refused) = 0;
 
    protected:
     ~Owner() = default;
@@ -80,9 +83,11 @@ class Arrival final : public net::Transport::Handler {
 
   void arrive(std::optional<Refusal> refusal = {});
   void fail(std::string reason, bool left);
+  void refuse();
 
   Owner& owner_;
   Arrived arrived_;
+  SocketAddress client_;
   std::unique_ptr<Timer> deadline_;
   State state_ = State::proxy_header;
 };

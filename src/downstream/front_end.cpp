@@ -64,12 +64,17 @@ class EvhttpFrontEnd final : public FrontEnd,
   // HTTP/1.1 is all that ALPN offers, and what clients speak that don't ask.
   void on_arrived(Arrival& arrival, Arrived arrived) override {
     remove(arrival);
-    if (listener_.proxy_protocol && !arrived.refusal)
-      arrived.refusal = admission_.refusal_of_client(arrived.place, arrived.address);
     connections_.push_front(std::make_unique<Http1Connection>(*this, std::move(arrived)));
     connections_.front()->self = connections_.begin();
   }
   void on_not_arrived(Arrival& arrival) override { remove(arrival); }
+  bool name_client(ConnectionPlace& place, const SocketAddress& client) override {
+    return admission_.name_client(place, client);
+  }
+  void on_not_admitted(Arrival& arrival, Admission::Newcomer refused) override {
+    remove(arrival);
+    admission_.refuse_client(std::move(refused));
+  }
   void remove(Arrival& arrival) {
     auto self = arrival.self;
     loop_.defer([gone = std::move(*self)] {});

@@ -489,6 +489,8 @@ void Http1Connection::client_gone() {
 }
 
 void Http1Connection::drain() {
+  // A request that has come by now, even if only to the kernel, is answered.
+  if (state_ == State::idle) on_ready({.readable = true});
   if (state_ == State::idle) close();
 }
 

@@ -87,7 +87,7 @@ std::optional<SocketAddress> parse_host(std::string_view text, std::string_view 
 
 // `line` is what stands between "PROXY " and the end of the line.
 Parsed parse_text(std::string_view line, std::size_t size) {
-  if (line == "UNKNOWN" || line.starts_with("UNKNOWN ")) return ProxyHeader{size, true, {}, {}};
+  if (line == "UNKNOWN" || line.starts_with("UNKNOWN ")) return ProxyHeader{size, true, true, {}, {}};
   std::array<std::string_view, 5> words;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::size_t space = line.find(' ');
@@ -103,7 +103,7 @@ Parsed parse_text(std::string_view line, std::size_t size) {
   const auto from = parse_host(source, source_port, v6);
   const auto to = parse_host(destination, destination_port, v6);
   if (!from || !to) return bad("an address or port is not one of its protocol");
-  return ProxyHeader{size, false, *from, *to};
+  return ProxyHeader{size, false, false, *from, *to};
 }
 
 Parsed parse_version1(std::string_view bytes) {
@@ -188,11 +188,11 @@ Parsed parse_version2(std::string_view bytes) {
   if (!is_local && !addresses) return bad("what it carries is not a stream over TCP or a UNIX socket");
   if (!is_local && size < fixed_size + *addresses) return bad("the header is too short for its addresses");
   if (bytes.size() < size) return ProxyHeader{};
-  if (is_local || carried == Carried::unspecified) return ProxyHeader{size, true, {}, {}};
+  if (is_local || carried == Carried::unspecified) return ProxyHeader{size, true, !is_local, {}, {}};
 
   const std::string_view header = bytes.substr(0, size);
   if (const auto fault = fault_of_extensions(header, fixed_size + *addresses)) return bad(*fault);
-  ProxyHeader parsed{size, false, somebody_local(), somebody_local()};
+  ProxyHeader parsed{size, false, false, somebody_local(), somebody_local()};
   if (carried == Carried::tcp4) {
     parsed.source = ipv4(header.substr(16, 4), number_at(header, 24));
     parsed.destination = ipv4(header.substr(20, 4), number_at(header, 26));

@@ -72,11 +72,14 @@ const config::Tokens& Access::current() {
   return *known_;
 }
 
-Admission Access::admit(const config::Route& route, const http::Fields& request, std::string_view client_ip) {
-  if (!route.access.allow.empty() && !route.access.allow.contains(client_ip)) {
+Admission Access::admit(const config::Route& route, const http::Fields& request, const Origin& client) {
+  const Networks& allow = route.access.allow;
+  if (!allow.empty() && (client.unknown || !allow.contains(client.ip))) {
     return {.status = 403,
             .message = "this client is not allowed here",
-            .detail = "the client's address is not allowed"};
+            .detail = client.unknown
+                          ? "the proxy in front does not say which client it is, and only some are allowed"
+                          : "the client's address is not allowed"};
   }
   if (tokens_ == nullptr) return {};
   const ShownToken shown = shown_token(request);

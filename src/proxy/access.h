@@ -1,6 +1,8 @@
 // Whether a request is let in: by its client's address, then by the token that it shows.
 #pragma once
 
+#include "proxy/origin.h"
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,7 +44,7 @@ class Access {
   // `tokens` is null if the configuration has no `auth`, and else outlives it.
   explicit Access(const BearerTokens* tokens) : tokens_(tokens) {}
 
-  Admission admit(const config::Route& route, const http::Fields& request, std::string_view client_ip);
+  Admission admit(const config::Route& route, const http::Fields& request, const Origin& client);
 
  private:
   const config::Tokens& current();

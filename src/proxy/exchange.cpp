@@ -13,6 +13,7 @@
 #include <array>
 #include <utility>
 
+#include <hangup/config/path.h>
 #include <hangup/proxy/proxy.h>
 
 namespace hangup::proxy {
@@ -94,7 +95,12 @@ void Exchange::start() {
 
 // Ends it if not. Nothing of the body has been asked for, and no server.
 bool Exchange::let_in() {
-  Admission admission = proxy_.access().admit(*route_, head_.fields, origin_.ip);
+  if (proxy_.guards_paths() && !route_->access.ambiguous_paths && config::is_ambiguous_path(head_.path)) {
+    end(Outcome::rejected, 400, "the path can be read in more than one way",
+        "the path can be read in more than one way; the route may say ambiguous_paths: allow");
+    return false;
+  }
+  Admission admission = proxy_.access().admit(*route_, head_.fields, origin_);
   user_ = std::move(admission.user);
   is_let_in_ = admission.status == 0;
   if (is_let_in_) return true;
@@ -418,6 +424,8 @@ ExchangeVariables Exchange::variables() const {
   variables.request_id = request_id();
   variables.request = &head_;
   variables.captures = &captures_;
+  variables.client = &client_info_;
+  variables.subject_headers = proxy_.needs().config->client_subject_headers;
   variables.origin = &origin_;
   variables.user = user_;
   variables.response = response_ ? &*response_ : nullptr;

@@ -62,7 +62,7 @@ bool Exchange::send_request() {
     fields.push_back({"Upgrade", upgrade});
   }
   std::string target;
-  const std::string_view to = forwarded_target(head_, route_->request, known, target);
+  const std::string_view to = forwarded_target(head_, route_->request, known, proxy_.guards_paths(), target);
   enter_journal();
   if (!planting_) {
     request_->send_head({head_.method, to, fields, head_.framing, upgrade});
@@ -92,7 +92,8 @@ std::string_view Exchange::upgrade_asked() const {
 }
 
 http::Fields Exchange::request_trailers() const {
-  return forwarded_trailers(stream_->trailers(), proxy_.needs().config->client_subject_headers);
+  return forwarded_trailers(stream_->trailers(), route_->request,
+                            proxy_.needs().config->client_subject_headers);
 }
 
 // Whether the body is kept, before a server is asked for, until it is whole and its fields are set.

@@ -143,7 +143,8 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
   bytes_out_ += data.size();
   sent_to_client(data);
   if (last) on_finishing(true);
-  const bool taken = stream_->send_body(data, last, last ? trailers : http::Fields());
+  const bool taken =
+      stream_->send_body(data, last, last ? forwarded_trailers(trailers, route_->response) : http::Fields());
   if (last) {
     wait_for_ever();  // on_sent(), or the front end's write_idle
     if (!taken) return on_finishing(false);

@@ -9,6 +9,7 @@
 #include <array>
 
 #include <hangup/base/text.h>
+#include <hangup/config/path.h>
 
 namespace hangup::proxy {
 namespace {
@@ -77,10 +78,12 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   append_set_fields(out, values, changes, variables);
 }
 
-http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers) {
+http::Fields forwarded_trailers(const http::Fields& trailers, const config::HeaderChanges& changes,
+                                std::span<const std::string> subject_headers) {
   http::Fields out;
   for (const http::Field& field : trailers) {
-    if (!any_of(subject_headers, field.name)) out.add(field.name, field.value);
+    if (!any_of(subject_headers, field.name) && !changed(changes, field.name))
+      out.add(field.name, field.value);
   }
   return out;
 }
@@ -112,11 +115,16 @@ std::string http_date(WallTime time) {
 }
 
 std::string_view forwarded_target(const http::RequestHead& request, const config::RequestChanges& changes,
-                                  const config::VariableSource& variables, std::string& scratch) {
+                                  const config::VariableSource& variables, bool as_matched,
+                                  std::string& scratch) {
   if (request.target == "*") return request.target;
+  std::string normalised;
+  const std::string_view path = as_matched && request.path != "*"
+                                    ? config::normalised_path(request.path, normalised)
+                                    : std::string_view(request.path);
   const bool query_changes = !changes.set_query.empty() && request.path != "*";
-  if (request.target.starts_with('/') && !query_changes) return request.target;
-  scratch = request.path;
+  if (request.target.starts_with('/') && !query_changes && path == request.path) return request.target;
+  scratch = path;
   if (query_changes) {
     const std::size_t mark = scratch.size();
     scratch += '?';

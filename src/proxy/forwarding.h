@@ -43,15 +43,19 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
 // The same for an interim (1xx) response, which has nothing that speaks of a body.
 void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response);
 
-// A request's trailers, without what only hangup says about clients. Views as those of `trailers`.
-http::Fields forwarded_trailers(const http::Fields& trailers, std::span<const std::string> subject_headers);
+// A message's trailers, without those whose names the route changes, since many recipients merge them into
+// the fields, and without what only hangup says about clients. Views as those of `trailers`.
+http::Fields forwarded_trailers(const http::Fields& trailers, const config::HeaderChanges& changes,
+                                std::span<const std::string> subject_headers = {});
 
 // An IMF-fixdate (RFC 9110 section 5.6.7).
 std::string http_date(WallTime time);
 
-// Origin-form of the target with the parameters that are set in its query; `*` as it is. A view into the
-// head, or into `scratch`.
+// Origin-form of the target with the parameters that are set in its query; `*` as it is. `as_matched`: with
+// the path that routes were compared with, rather than the client's spelling of it. A view into the head, or
+// into `scratch`.
 std::string_view forwarded_target(const http::RequestHead& request, const config::RequestChanges& changes,
-                                  const config::VariableSource& variables, std::string& scratch);
+                                  const config::VariableSource& variables, bool as_matched,
+                                  std::string& scratch);
 
 }  // namespace hangup::proxy

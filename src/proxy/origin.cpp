@@ -49,17 +49,21 @@ class Way {
   }
   bool arrive(std::string_view node) {
     auto next = parse_node(node);
-    if (!next) return false;
+    if (!next) return lose();
     origin_.ip = next->ip;
     origin_.port = next->port;
     hops_.push_back(std::move(next->ip));
     return trusted_.contains(origin_.ip);
   }
-  std::string chain() const {
+  bool lose() {
+    origin_.unknown = true;
+    return false;
+  }
+  void finish() {
     std::string chain;
     for (const std::string& hop : std::views::reverse(hops_))
       chain.append(chain.empty() ? "" : ", ").append(hop);
-    return chain.empty() ? origin_.ip : chain;
+    origin_.chain = chain.empty() ? origin_.ip : chain;
   }
 
  private:
@@ -90,7 +94,7 @@ void walk_forwarded(Way& way, Origin& origin, const std::vector<std::string_view
   for (std::string_view field : std::views::reverse(fields)) {
     while (!field.empty()) {
       const auto element = take_last_element(field);
-      if (!element) return;
+      if (!element) return static_cast<void>(way.lose());
       // What each says is of the connection to it, so that the one that saw the client has the last word.
       believe_proto(origin, element->proto);
       believe_host(origin, element->host);
@@ -99,27 +103,47 @@ void walk_forwarded(Way& way, Origin& origin, const std::vector<std::string_view
   }
 }
 
+Origin by_forwarded_for(Origin origin, const Networks& trusted, const http::Fields& request) {
+  Way way(origin, trusted);
+  walk_forwarded_for(way, values_of(request, "x-forwarded-for"));
+  way.finish();
+  believe_proto(origin, only_field(request, "x-forwarded-proto").value_or(""));
+  believe_host(origin, only_field(request, "x-forwarded-host").value_or(""));
+  return origin;
+}
+
+Origin by_forwarded(Origin origin, const Networks& trusted, const http::Fields& request) {
+  Way way(origin, trusted);
+  walk_forwarded(way, origin, values_of(request, "forwarded"));
+  way.finish();
+  return origin;
+}
+
+Origin by_proxies(const Origin& peer, const Networks& trusted, const http::Fields& request) {
+  if (request.count("forwarded") == 0) return by_forwarded_for(peer, trusted, request);
+  Origin named = by_forwarded(peer, trusted, request);
+  if (request.count("x-forwarded-for") == 0) return named;
+  Origin other = by_forwarded_for(peer, trusted, request);
+  if (other.ip == named.ip && other.unknown == named.unknown) return other;
+  Origin nobody = peer;
+  nobody.unknown = true;
+  return nobody;
+}
+
 }  // namespace
 
 Origin find_origin(const downstream::ClientInfo& peer, const http::Fields& request) {
   Origin origin{.ip = peer.ip,
                 .port = peer.port,
+                .unknown = peer.unknown,
                 .chain = peer.ip,
                 .secure = peer.secure,
                 .host = {},
                 .request_id = {}};
-  if (peer.listener == nullptr || !peer.listener->trusted_proxies.contains(peer.ip)) return origin;
-  Way way(origin, peer.listener->trusted_proxies);
-  const auto forwarded_for = values_of(request, "x-forwarded-for");
-  const auto forwarded = values_of(request, "forwarded");
-  if (forwarded_for.empty() && !forwarded.empty()) {
-    walk_forwarded(way, origin, forwarded);
-  } else {
-    walk_forwarded_for(way, forwarded_for);
-    believe_proto(origin, only_field(request, "x-forwarded-proto").value_or(""));
-    believe_host(origin, only_field(request, "x-forwarded-host").value_or(""));
-  }
-  origin.chain = way.chain();
+  if (peer.unknown || peer.listener == nullptr || !peer.listener->trusted_proxies.contains(peer.ip))
+    return origin;
+  origin = by_proxies(origin, peer.listener->trusted_proxies, request);
+  if (!peer.listener->trust_request_id) return origin;
   if (const auto id = only_field(request, "x-request-id"); id && is_request_id(*id)) origin.request_id = *id;
   return origin;
 }

@@ -28,7 +28,8 @@ std::string describe(const downstream::ClientInfo& client) {
 Proxy::Proxy(Dependencies dependencies)
     : needs_(std::move(dependencies)),
       ids_(needs_.scheduler),
-      access_(std::make_unique<Access>(needs_.tokens)) {
+      access_(std::make_unique<Access>(needs_.tokens)),
+      guards_paths_(needs_.config->has_access_rules()) {
   for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route);
 }
 

@@ -3,6 +3,8 @@
 #include "proxy/json_capture.h"
 #include "proxy/query.h"
 
+#include <algorithm>
+
 #include <hangup/base/utc.h>
 
 namespace hangup::proxy {
@@ -29,6 +31,10 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
     case Variable::request_query_parameter:
       return query_parameter(request->query, ref.name, scratch);
     case Variable::request_header:
+      // What a client says there itself is not forwarded either.
+      if (std::ranges::any_of(subject_headers,
+                              [&](const auto& own) { return http::same_variable(own, ref.name); }))
+        return if_any(client->subject);
       return request->fields.find(ref.name);
     case Variable::request_host:
       return if_any(request->host);
@@ -42,6 +48,8 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
     case Variable::client_port:
       scratch = std::to_string(origin->port);
       return scratch;
+    case Variable::client_subject:
+      return if_any(client->subject);
     case Variable::auth_name:
       return if_any(user);
     case Variable::response_status:

@@ -3,8 +3,12 @@
 
 #include "proxy/origin.h"
 
+#include <span>
+#include <string>
+
 #include <hangup/base/outcome.h>
 #include <hangup/config/template.h>
+#include <hangup/downstream/client_stream.h>
 #include <hangup/http/message.h>
 #include <hangup/proxy/router.h>
 
@@ -17,6 +21,8 @@ struct ExchangeVariables final : config::VariableSource {
   std::string_view request_id;
   const http::RequestHead* request = nullptr;
   const Captures* captures = nullptr;
+  const downstream::ClientInfo* client = nullptr;
+  std::span<const std::string> subject_headers;  // which only hangup writes: Config::client_subject_headers
   const Origin* origin = nullptr;
   std::string_view user;
   const http::ResponseHead* response = nullptr;

@@ -22,10 +22,13 @@ SharedUpstream::SharedUpstream(std::shared_ptr<const config::Upstream> config)
 Result<void> SharedUpstream::load_tls() {
   if (!config_->has_https()) return {};
   const config::ClientTls& tls = config_->tls;
+  const auto refused = [&](const Error& error) {
+    return std::unexpected(Error{"upstream `" + config_->name + "`: " + error.message});
+  };
+  if (const auto may = config::check_private_key(tls.key, tls.allow_insecure_permissions); !may)
+    return refused(may.error());
   auto made = net::TlsClient::make({.ca = tls.ca, .certificate = tls.certificate, .key = tls.key});
-  if (!made) {
-    return std::unexpected(Error{"upstream `" + config_->name + "`: " + made.error().message});
-  }
+  if (!made) return refused(made.error());
   {
     const std::scoped_lock lock(mutex_);
     tls_ = std::move(*made);

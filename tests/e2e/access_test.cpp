@@ -96,6 +96,31 @@ TEST_F(AccessControl, ARouteThatSaysSoNeedsNoToken) {
   EXPECT_EQ(upstream.requests().front().message.header("Authorization"), "Bearer of-the-backend");
 }
 
+TEST_F(AccessControl, NoSpellingOfAPathLeadsFromAnOpenRouteToAGuardedOne) {
+  write_tokens("opensesame", "anna");
+  start_with_auth({.match = "path: \"/public/*\"", .route = "auth: none", .workers = 1});
+  for (const char* path : {"/public/..%2fadmin/secret", "/public/..%5cadmin", "/public//../admin",
+                           "/public/..;/admin", "/public/%2e%2e/public/x"}) {
+    const Response response = connect().exchange(get(path));
+    EXPECT_EQ(response.status, 400) << path;
+    EXPECT_THAT(response.body, HasSubstr("the path can be read in more than one way")) << path;
+  }
+  EXPECT_EQ(connect().exchange(get("/public/../admin")).status, 404);
+  EXPECT_THAT(upstream.connections(), IsEmpty());
+  EXPECT_EQ(connect().exchange(get("/admin/../public/page?a=/../b")).status, 200);
+  ASSERT_THAT(upstream.requests(), SizeIs(1));
+  EXPECT_EQ(upstream.requests().front().message.target, "/public/page?a=/../b");
+  hangup->stop();
+  EXPECT_EQ(hangup->access_log("exchange").front().at("outcome"), "rejected");
+}
+
+TEST_F(AccessControl, ARouteWhoseServerReadsPathsAsTheyStandMayLetThemThrough) {
+  write_tokens("opensesame", "anna");
+  start_with_auth({.route = "auth: none, ambiguous_paths: allow"});
+  EXPECT_EQ(connect().exchange(get("/repository/group%2Fname//file")).status, 200);
+  EXPECT_EQ(upstream.requests().front().message.target, "/repository/group%2Fname//file");
+}
+
 TEST_F(AccessControl, ClientsOfOtherNetworksGet403) {
   start({.listener = "trusted_proxies: [127.0.0.0/8]", .route = "allow: [10.0.0.0/8]", .workers = 1});
   EXPECT_EQ(connect().exchange(get("/work")).status, 403);
@@ -205,7 +230,7 @@ TEST_F(AccessControl, ExplainSaysWhoIsLetIn) {
 
 TEST_F(AccessControl, OneTrustedRequestIdForTwoCutExchangesIsTwoCleanups) {
   upstream.otherwise(never_answer());
-  start({.listener = "trusted_proxies: [127.0.0.1]"});
+  start({.listener = "trusted_proxies: [127.0.0.1], trust_request_id: true"});
   for (std::size_t i = 0; i < 2; ++i) {
     Client client = connect();
     client.send(get("/work", {{"X-Request-Id", "of-the-proxy"}}));
@@ -231,7 +256,7 @@ TEST_F(AccessControl, OneTrustedRequestIdForTwoCutExchangesIsTwoCleanups) {
 }
 
 TEST_F(AccessControl, AnInsaneRequestIdOfATrustedProxyIsReplaced) {
-  start({.listener = "trusted_proxies: [127.0.0.1]"});
+  start({.listener = "trusted_proxies: [127.0.0.1], trust_request_id: true"});
   EXPECT_EQ(connect().exchange(get("/work", {{"X-Request-Id", "a b"}})).status, 200);
   EXPECT_EQ(upstream.requests().front().message.header("X-Request-Id")->size(), 36U);
 }

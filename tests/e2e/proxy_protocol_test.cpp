@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <deque>
 #include <string>
 
 namespace hangup::test {
@@ -40,6 +41,17 @@ TEST_F(ProxyProtocol, SaysWhoTheClientIs) {
   EXPECT_EQ(forwarded_for(), "127.0.0.1");
   EXPECT_EQ(only_exchange("/v1").at("client"), "192.0.2.7:4711");
   EXPECT_EQ(only_exchange("/v2").at("client"), "[2001:db8::7]:4711");
+}
+
+TEST_F(ProxyProtocol, ThatNamesNobodyIsNotTakenForTheProxyWhereOnlySomeAreAllowed) {
+  Yaml yaml = plain();
+  yaml.route = "allow: 127.0.0.0/8";
+  start(yaml);
+  const std::string unknown = "PROXY UNKNOWN\r\n";
+  EXPECT_EQ(connect().exchange(unknown + get("/work")).status, 403);
+  EXPECT_EQ(connect().exchange(unknown + get("/work", {{"X-Forwarded-For", "127.0.0.9"}})).status, 403);
+  EXPECT_EQ(upstream.request_count(), 0U);
+  EXPECT_EQ(connect().exchange(v2_local + get("/healthz")).status, 200);
 }
 
 TEST_F(ProxyProtocol, WorksByteByByteAndOnlyOnceForAConnection) {
@@ -122,6 +134,40 @@ TEST_F(ProxyProtocol, OfAClientThatLeavesIsNoLine) {
   EXPECT_EQ(connect().exchange(v1_header + get("/alive")).status, 200);
   drain();
   EXPECT_THAT(hangup->log(), Not(HasSubstr("info not connected")));
+}
+
+TEST_F(ProxyProtocol, NamesAClientWithTooManyConnectionsWhichAreRefusedBeforeTheyAskAndTakeNoPlace) {
+  Yaml yaml = plain();
+  yaml.listener += ", limits: {connections: 2, connections_per_client: 1}";
+  start(yaml);
+  Client first = connect();
+  EXPECT_EQ(first.exchange(v1_header + get("/first")).status, 200);
+  std::deque<Client> refused;
+  for (int i = 0; i < 4; ++i) {
+    refused.push_back(connect());
+    refused.back().send(v1_header);
+    EXPECT_EQ(refused.back().read_response().status, 503);
+  }
+  EXPECT_EQ(connect().exchange(v2_header + get("/of-another")).status, 200);
+  EXPECT_EQ(first.exchange(get("/first-again")).status, 200);
+  eventually("the log to say so",
+             [&] { return hangup->log().contains("client=192.0.2.7 limits.connections_per_client=1"); });
+}
+
+TEST_F(ProxyProtocol, NamesAClientWithTooManyConnectionsWhichGetNoTlsHandshake) {
+  start(tls_yaml({}, std::string(accept) + ", limits: {connections: 2, connections_per_client: 1}"));
+  TlsClient first(hangup->where(), trusting());
+  first.send_plain(v1_header);
+  ASSERT_TRUE(first.handshake()) << first.failure();
+  for (int i = 0; i < 4; ++i) {
+    TlsClient refused(hangup->where(), trusting());
+    refused.send_plain(v1_header);
+    EXPECT_FALSE(refused.handshake());
+  }
+  TlsClient of_another(hangup->where(), trusting());
+  of_another.send_plain(v2_header);
+  ASSERT_TRUE(of_another.handshake()) << of_another.failure();
+  EXPECT_THAT(ask(of_another), HasSubstr("200"));
 }
 
 TEST_F(ProxyProtocol, LeavesClosesVisible) {

@@ -2,6 +2,7 @@
 #include "e2e/fixture.h"
 
 #include <csignal>
+#include <deque>
 #include <system_error>
 
 namespace hangup::test {
@@ -42,6 +43,21 @@ TEST_P(Signals, LetExchangesFinishAndRefuseNewConnections) {
     expect_end(line, "completed", "streaming_response", 200);
   EXPECT_EQ(hangup->access_log("exchange").size(), 2U);
   EXPECT_TRUE(receiver.calls().empty());
+}
+
+TEST_P(Signals, LetRequestsBeAnsweredThatHaveComeOnIdleConnections) {
+  start({.drain = "60s"});
+  std::deque<Client> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(connect());
+    EXPECT_EQ(clients.back().exchange(get("/first")).status, 200);
+  }
+  hangup->signal(SIGSTOP);
+  for (Client& client : clients) client.send(get("/second"));
+  hangup->signal(GetParam());
+  hangup->signal(SIGCONT);
+  for (Client& client : clients) EXPECT_EQ(client.read_response().body, "ok");
+  EXPECT_EQ(hangup->wait_for_exit().status, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Signals, ::testing::Values(SIGTERM, SIGINT),

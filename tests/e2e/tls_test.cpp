@@ -271,6 +271,17 @@ TEST_F(Tls, NewCertificatesAreUsedAfterAReloadAndNoConnectionIsLost) {
   EXPECT_TRUE(connect_tls(TlsOptions{}).server_is("renewed.test"));
 }
 
+TEST_F(Tls, AKeyThatOthersMayReadIsNotTakenAtAReload) {
+  start(tls_yaml());
+  const std::filesystem::path key = files.path("server.key");
+  files_of(make_identity("DNS:renewed.test", &ca), "server");
+  std::filesystem::permissions(key, std::filesystem::perms(0644));
+  hangup->signal(SIGHUP);
+  eventually("the refusal", [&] { return hangup->log().find("cannot reload") != std::string::npos; });
+  EXPECT_THAT(hangup->log(), HasSubstr("server.key: is open to its group and others (mode 0644)"));
+  EXPECT_FALSE(connect_tls(TlsOptions{}).server_is("renewed.test"));
+}
+
 TEST_F(Tls, CheckNamesAFileThatCantBeUsedAndWarnsOfOnesThatExpire) {
   const auto check = [&](const Identity& identity) {
     Yaml yaml;

@@ -14,6 +14,7 @@
 
 #include <hangup/base/address.h>
 #include <hangup/base/clock.h>
+#include <hangup/base/error.h>
 #include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
@@ -46,16 +47,18 @@ struct ServerTls {
   std::vector<Certificate> certificates;  // at least one; chosen by SNI, the first for every other name
   std::filesystem::path client_ca;        // empty: clients are not asked for certificates
   bool client_certificates_required = true;
-  std::string client_subject_header;  // the verified subject goes upstream in it; empty for none
-  bool only_tls13 = false;            // min_version: "1.3"
+  std::string client_subject_header;        // the verified subject goes upstream in it; empty for none
+  bool only_tls13 = false;                  // min_version: "1.3"
+  bool allow_insecure_permissions = false;  // of the keys: secrets.allow_insecure_permissions
 };
 
 struct Listener {
   std::string name;  // unique; the address where the file gives none
   SocketAddress address;
-  Networks trusted_proxies;      // peers that are believed about who their clients are
-  bool proxy_protocol = false;   // connections begin with a PROXY header, and come from trusted proxies only
-  std::optional<ServerTls> tls;  // nullopt: plain text
+  Networks trusted_proxies;       // peers that are believed about who their clients are
+  bool proxy_protocol = false;    // connections begin with a PROXY header, and come from trusted proxies only
+  bool trust_request_id = false;  // X-Request-Id of trusted proxies is the request's id
+  std::optional<ServerTls> tls;   // nullopt: plain text
   Duration dead_peer = seconds(30);    // a client that answers nothing at TCP level this long is gone
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
@@ -92,7 +95,8 @@ struct ClientTls {
   std::filesystem::path ca;  // PEM; empty: the system's
   std::filesystem::path certificate;
   std::filesystem::path key;
-  std::string server_name;  // to send as SNI and to verify; empty: the URL's host
+  std::string server_name;                  // to send as SNI and to verify; empty: the URL's host
+  bool allow_insecure_permissions = false;  // of the key: secrets.allow_insecure_permissions
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -220,6 +224,8 @@ struct Route {
     Networks allow;  // clients; empty for any, others get 403
     // Whether a token is needed where the configuration has an `auth:`.
     enum class Auth : std::uint8_t { token, none } auth = Auth::token;
+    // Whether paths that servers may read as another route's are let through: `ambiguous_paths: allow`.
+    bool ambiguous_paths = false;
   } access;
   std::shared_ptr<const Upstream> upstream;
   std::vector<std::string> upgrades = {"websocket"};  // protocols that a client may change to, in lower case
@@ -264,6 +270,12 @@ struct Config {
   AccessLog access_log;
   Log log;
   Duration drain = seconds(30);  // shutdown.drain
+
+  // Whether some are let in and others not, so that it matters which route a request is matched with.
+  bool has_access_rules() const {
+    return auth ||
+           std::ranges::any_of(routes, [](const Route& route) { return !route.access.allow.empty(); });
+  }
 };
 
 // Reads and checks a file. On failure every problem of it, in the order of the file.
@@ -271,6 +283,10 @@ std::expected<std::shared_ptr<const Config>, std::vector<Problem>> load(const st
 // The same for a text; `name` stands for the file in what is said about it.
 std::expected<std::shared_ptr<const Config>, std::vector<Problem>> parse(const std::string& text,
                                                                          const std::filesystem::path& name);
+
+// Whether a private key's file, if there is one, may be used: it may have changed since the configuration was
+// read. The error names it.
+Result<void> check_private_key(const std::filesystem::path& key, bool allow_insecure_permissions);
 
 // "hangup.yaml:12:5: unknown key `upstrem`, expected one of: …; did you mean `upstream`?"
 std::string to_string(const Problem& problem, const std::filesystem::path& file);

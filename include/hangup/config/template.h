@@ -31,7 +31,8 @@ enum class Variable : std::uint8_t {
   path_capture,
   client_ip,
   client_port,
-  auth_name,  // of the token that let the client in
+  client_subject,  // of its certificate, which was verified
+  auth_name,       // of the token that let the client in
   response_status,
   response_header,
   request_json,   // a field of the request's JSON body; name is the path, "metadata.ids.0"

@@ -30,7 +30,8 @@ namespace hangup::downstream {
 struct ClientInfo {
   std::string ip;  // "127.0.0.1", "::1"; "unix" for a UNIX socket
   std::uint16_t port = 0;
-  bool secure = false;  // came over TLS
+  bool unknown = false;  // a PROXY header says that it can't tell who the client is: this is the proxy
+  bool secure = false;   // came over TLS
   const config::Listener* listener = nullptr;
   std::string peer;              // the proxy that has connected for it, "10.0.0.1 port 5000"; "" without one
   std::string_view tls_version;  // "TLSv1.3"; "" without TLS, as is the cipher; constants

@@ -19,6 +19,7 @@ struct ProxyHeader {
   // The proxy speaks for itself (a health check), or can't say who its client is: whoever connected is the
   // client, and the addresses are unset.
   bool local = false;
+  bool unknown = false;  // of these: it speaks for a client, but can't say which (UNKNOWN, UNSPEC)
   SocketAddress source;
   SocketAddress destination;
 };

@@ -68,6 +68,8 @@ class Proxy final : public downstream::RequestSink {
   void remove(Exchange& exchange);
   // Of a route of the configuration.
   const RoutePlan& plan(const config::Route& route) const;
+  // Whether a path that servers may read as another route's must not reach them: some are let in, others not.
+  bool guards_paths() const { return guards_paths_; }
   // To build a message's fields in; for one call at a time.
   std::vector<http::Field>& fields() { return fields_; }
   // The same for a text.
@@ -79,6 +81,7 @@ class Proxy final : public downstream::RequestSink {
   Dependencies needs_;
   UuidGenerator ids_;
   std::unique_ptr<Access> access_;
+  bool guards_paths_;
   std::vector<http::Field> fields_;
   std::string scratch_;
   std::vector<RoutePlan> plans_;  // as the configuration's routes

@@ -29,7 +29,7 @@ class Router {
 
   // `host` is the Host field's value (its port is ignored), `path` the target's path as received. What is
   // matched is the path with unreserved characters decoded and dot segments removed (RFC 3986 section 6.2.2),
-  // so that a route can't be gone round by spelling; what is forwarded stays as it was.
+  // so that a route can't be gone round by spelling.
   RouteMatch match(std::string_view method, std::string_view host, std::string_view path) const;
 
  private:

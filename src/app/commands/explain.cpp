@@ -14,6 +14,7 @@
 #include <hangup/base/outcome.h>
 #include <hangup/base/text.h>
 #include <hangup/base/units.h>
+#include <hangup/config/path.h>
 #include <hangup/http/secret_header.h>
 #include <hangup/proxy/router.h>
 
@@ -70,9 +71,12 @@ void explain_upstream(const config::Upstream& upstream, std::ostream& out) {
   for (const config::Server& server : upstream.servers) out << "  " << server.url << '\n';
 }
 
-void explain_access(const config::Config& config, const config::Route& route, std::ostream& out) {
+void explain_access(const config::Config& config, const config::Route& route, std::string_view path,
+                    std::ostream& out) {
   const auto& allow = route.access.allow.list();
   const bool any_token = config.auth.has_value();
+  if (config.has_access_rules() && !route.access.ambiguous_paths && config::is_ambiguous_path(path))
+    out << "\nthe path can be read in more than one way: hangup answers 400 by itself\n";
   if (allow.empty() && !any_token) return;
   out << "\nlet in\n";
   if (allow.empty()) {
@@ -247,7 +251,7 @@ int explain(const ExplainRequest& asked, std::ostream& out, std::ostream& err) {
   explain_routes(*config, match, *request, out);
   if (match.route == nullptr) return exit_ok;
   const Foreseen source(*request, match);
-  explain_access(*config, *match.route, out);
+  explain_access(*config, *match.route, request->path, out);
   explain_upstream(*match.route->upstream, out);
   explain_planting(match.route->request, source, out);
   explain_disconnect(*match.route, out);

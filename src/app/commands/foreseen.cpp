@@ -86,6 +86,8 @@ std::optional<std::string_view> Foreseen::value(const config::VariableRef& ref, 
       return unknown("client.ip", scratch);
     case client_port:
       return unknown("client.port", scratch);
+    case client_subject:
+      return unknown("client.subject", scratch);
     case auth_name:
       return unknown("auth.name", scratch);
     case response_status:

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/un.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -190,6 +191,12 @@ TEST_F(Https, AFileThatCantBeUsedIsAnErrorThatNamesCleanupFileAndReason) {
   cleanup.tls.certificate = files.path("client.key");
   EXPECT_THAT(fault(), HasSubstr("cannot use the certificate " + files.path("client.key").string()));
   cleanup.tls.certificate = files.certificate(client, "client.pem");
+  cleanup.tls.key = files.key(client, "client.key");
+  std::filesystem::permissions(cleanup.tls.key, std::filesystem::perms(0644));
+  EXPECT_THAT(fault(), StartsWith("cleanup `stop`: the key " + cleanup.tls.key.string() + ": is open to"));
+  cleanup.tls.allow_insecure_permissions = true;
+  EXPECT_EQ(fault(), "none");
+  cleanup.tls.allow_insecure_permissions = false;
   cleanup.tls.key = files.key(local, "other.key");
   EXPECT_THAT(fault(), HasSubstr("key values mismatch"));
   cleanup.tls.key = files.key(client, "encrypted.key", "secret");

@@ -49,6 +49,22 @@ TEST(NormalisedPath, IsThePathItselfWhereThatIsNormal) {
   EXPECT_EQ(normalised_path(path, scratch).data(), path.data());
 }
 
+TEST(AmbiguousPath, IsOneThatServersReadAsAnother) {
+  for (const std::string_view path :
+       {"//admin/x", "/public//../admin", "/public/x//", "/admin%2Fx", "/admin%2fx", "/public/..%2fadmin",
+        "/public/..%5Cadmin", "/public/..%5cadmin", "/public/..\\admin", "/public/..;/admin",
+        "/public/.;x/admin", "/public/..;a=b", "/public/..%3b/admin", "/public/%2e%2E/admin", "/public/.%2e",
+        "/public/%2E"})
+    EXPECT_TRUE(is_ambiguous_path(path)) << path;
+}
+
+TEST(AmbiguousPath, IsNoneThatAllReadTheSame) {
+  for (const std::string_view path :
+       {"/", "/a/b/", "/public/../admin", "/a/.", "/a%20b", "/caf%C3%A9", "/a;b=c/d", "/.well-known/x",
+        "/...;x", "/a%2Eb", "/100%", "/%", "*", ""})
+    EXPECT_FALSE(is_ambiguous_path(path)) << path;
+}
+
 TEST(PercentDecoded, DecodesEachOnce) {
   EXPECT_EQ(percent_decoded("a%20b%2Fc%252F%zz%"), "a b/c%2F%zz%");
   EXPECT_EQ(percent_decoded("%00"), std::string(1, '\0'));

@@ -57,6 +57,7 @@ TEST(Template, KnowsEveryVariable) {
       {"path.id", Variable::path_capture},
       {"client.ip", Variable::client_ip},
       {"client.port", Variable::client_port},
+      {"client.subject", Variable::client_subject},
       {"auth.name", Variable::auth_name},
       {"response.status", Variable::response_status},
       {"response.header.x-query-id", Variable::response_header},

@@ -136,6 +136,8 @@ TEST(RouteAccess, NamesClientsAndCanGoWithoutAToken) {
   const Route route =
       valid(with_route_members("auth: none, allow: [10.0.0.0/8, \"::1\", unix]"))->routes.front();
   EXPECT_EQ(route.access.auth, Route::Access::Auth::none);
+  EXPECT_FALSE(route.access.ambiguous_paths);
+  EXPECT_TRUE(valid(with_route_members("ambiguous_paths: allow"))->routes.front().access.ambiguous_paths);
   EXPECT_TRUE(route.access.allow.contains("10.1.2.3"));
   EXPECT_TRUE(route.access.allow.contains("unix"));
   EXPECT_FALSE(route.access.allow.contains("192.0.2.7"));

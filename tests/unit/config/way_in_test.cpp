@@ -48,6 +48,14 @@ TEST(WayIn, TheProxyProtocolIsForTrustedProxies) {
   expect_problem(listener_with("trusted_proxies: unix, proxy_protocol: §v2"), HasSubstr("off or accept"));
 }
 
+TEST(WayIn, RequestIdsAreOfTrustedProxiesThatAreSaidToWriteThem) {
+  EXPECT_FALSE(valid(listener_with("trusted_proxies: unix"))->listeners.front().trust_request_id);
+  EXPECT_TRUE(valid(listener_with("trusted_proxies: unix, trust_request_id: true"))
+                  ->listeners.front()
+                  .trust_request_id);
+  expect_problem(listener_with("§trust_request_id: true"), HasSubstr("needs `trusted_proxies`"));
+}
+
 TEST(WayIn, TlsHasCertificatesAndWhatIsWantedOfClients) {
   const TempFile file("not looked into here");
   const std::string pair = "{cert: " + file.path() + ", key: " + file.path() + "}";

@@ -65,6 +65,7 @@ TEST(ProxyProtocol, Version1SaysWhoTheClientIs) {
 
 TEST(ProxyProtocol, Version1OfAnUnknownClientIsThePeersOwn) {
   EXPECT_TRUE(parsed("PROXY UNKNOWN\r\n").local);
+  EXPECT_TRUE(parsed("PROXY UNKNOWN\r\n").unknown);
   const std::string longest = "PROXY UNKNOWN ffff::1 and anything ";
   EXPECT_TRUE(parsed(longest + std::string(107 - 2 - longest.size(), 'x') + "\r\n").local);
 }
@@ -100,6 +101,8 @@ TEST(ProxyProtocol, Version2SaysWhoTheClientIs) {
 
 TEST(ProxyProtocol, Version2CanSpeakForTheProxyItself) {
   EXPECT_TRUE(parsed(version2(0x20, 0x00, "")).local);
+  EXPECT_FALSE(parsed(version2(0x20, 0x00, "")).unknown) << "the proxy itself";
+  EXPECT_TRUE(parsed(version2(0x21, 0x00, "")).unknown);
   EXPECT_TRUE(parsed(version2(0x20, 0x11, std::string(v4_addresses))).local);
   EXPECT_TRUE(parsed(version2(0x20, 0x7f, "what LOCAL carries is not looked at")).local);
   EXPECT_TRUE(parsed(version2(0x21, 0x00, "of no known family")).local);

@@ -68,13 +68,15 @@ TEST(BearerTokens, AreReplacedForEveryThreadAtOnce) {
   config::Route route;
   http::Fields request;
   request.add("Authorization", "Bearer new");
+  proxy::Origin client;
+  client.ip = "192.0.2.7";
   std::atomic<int> refused = 0;
   std::vector<std::thread> workers;
   for (int i = 0; i < 2; ++i) {
     workers.emplace_back([&] {
       proxy::Access access(&tokens);
-      if (access.admit(route, request, "192.0.2.7").status == 401) ++refused;
-      while (access.admit(route, request, "192.0.2.7").status != 0) std::this_thread::yield();
+      if (access.admit(route, request, client).status == 401) ++refused;
+      while (access.admit(route, request, client).status != 0) std::this_thread::yield();
     });
   }
   while (refused < 2) std::this_thread::yield();
@@ -187,6 +189,37 @@ TEST_F(AccessExchangeTest, WhoIsNotLetInCallsNoCleanup) {
   route.cleanup_on = {Outcome::rejected};
   send_with("");
   expect_refused(401, "Bearer realm=\"hangup\"", "no bearer token");
+}
+
+TEST_F(AccessExchangeTest, APathThatServersMayReadAsAnotherRoutesReachesNone) {
+  route.access.auth = config::Route::Access::Auth::none;
+  route.cleanup_on = {Outcome::rejected};
+  send("GET /jobs/..%2fadmin HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  EXPECT_TRUE(fake_upstream->requests.empty());
+  expect_over("rejected", "reading_request", 400);
+  EXPECT_TRUE(cleanups().empty());
+}
+
+TEST_F(AccessExchangeTest, ARouteMayLetAmbiguousPathsThrough) {
+  route.access.auth = config::Route::Access::Auth::none;
+  route.access.ambiguous_paths = true;
+  send("GET /jobs/a%2Fb HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/jobs/a%2Fb");
+}
+
+TEST_F(AccessExchangeTest, ThePathThatWasMatchedIsTheOneThatIsForwarded) {
+  route.access.auth = config::Route::Access::Auth::none;
+  send("GET /public/../jobs/%31%37?to=/a/../b HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/jobs/17?to=/a/../b");
+}
+
+TEST_F(AccessExchangeTest, WhereAllAreLetInEveryPathIsForwardedAsItCame) {
+  tokens = nullptr;
+  send("GET /public/../jobs/a%2fb HTTP/1.1\r\nHost: example.com\r\n\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().target, "/public/../jobs/a%2fb");
 }
 
 TEST_F(AccessExchangeTest, AnAllowedAddressStillNeedsAToken) {

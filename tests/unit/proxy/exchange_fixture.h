@@ -60,6 +60,7 @@ class ExchangeTest : public testing::Test {
     if (!proxy) make_proxy();
     client = std::make_unique<test::FakeClient>(scheduler.now());
     client->fin = fin_came_with_the_request;
+    client->info.subject = subject;
     proxy->on_request(*client, parsed_request(head));
   }
   void get() { send("GET /jobs/17?x=1 HTTP/1.1\r\nHost: example.com\r\n\r\n"); }
@@ -97,6 +98,7 @@ class ExchangeTest : public testing::Test {
     route.upstream = upstream_config;
     made->upstreams = {upstream_config};
     made->routes = {route};
+    made->client_subject_headers = subject_headers;
     if (tokens) {
       made->auth.emplace();
       made->auth->forward_authorization = forward_authorization;
@@ -118,6 +120,8 @@ class ExchangeTest : public testing::Test {
   config::Route route;
   std::shared_ptr<config::Upstream> upstream_config = std::make_shared<config::Upstream>();
   bool fin_came_with_the_request = false;
+  std::string subject;  // of the client's certificate
+  std::vector<std::string> subject_headers;
   std::unique_ptr<proxy::BearerTokens> tokens;  // null: no auth
   bool forward_authorization = false;
 

@@ -31,6 +31,7 @@ class FakeClient final : public downstream::ClientStream {
   std::vector<std::pair<std::string, std::string>> fields;
   http::Framing framing;
   std::string body;
+  std::vector<std::string> trailer_names;
   std::size_t unsent = 0;
   bool last = false;
   bool was_cut = false;
@@ -73,9 +74,10 @@ class FakeClient final : public downstream::ClientStream {
     framing = start.body;
     for (const http::Field& each : start.fields) fields.emplace_back(each.name, each.value);
   }
-  bool send_body(std::string_view data, bool is_last, std::span<const http::Field>) override {
+  bool send_body(std::string_view data, bool is_last, std::span<const http::Field> sent_trailers) override {
     body += data;
     last = is_last;
+    for (const http::Field& each : sent_trailers) trailer_names.emplace_back(each.name);
     if (data.size() <= room) return unsent == 0;
     unsent += data.size() - room;
     room = 0;

@@ -20,6 +20,7 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 Origin origin_of(const std::string& peer, const Fields& said,
                  const std::vector<std::string>& trusted = {"10.0.0.0/8", "fd00::/8", "unix"}) {
   config::Listener listener;
+  listener.trust_request_id = true;
   for (const std::string& network : trusted) listener.trusted_proxies.add(*Network::parse(network));
   downstream::ClientInfo client;
   client.ip = peer;
@@ -87,11 +88,12 @@ TEST(Origin, IsWalkedOverTrustedAddressesOnly) {
        "10.0.0.2, 10.0.0.1"},
       {"10.0.0.1", {{"Forwarded", "for=203.0.113.5, proto=https"}}, "10.0.0.1", "10.0.0.1"},
       {"10.0.0.1", {{"Forwarded", "for=\"6.6.6.6, for=203.0.113.5"}}, "203.0.113.5", "203.0.113.5, 10.0.0.1"},
-      // Both: X-Forwarded-For has the word, since more proxies pass Forwarded on from clients as it came.
+      // Both, of one mind, and not.
       {"10.0.0.1",
-       {{"Forwarded", "for=6.6.6.6"}, {xff, "203.0.113.5"}},
+       {{"Forwarded", "for=203.0.113.5"}, {xff, "203.0.113.5"}},
        "203.0.113.5",
        "203.0.113.5, 10.0.0.1"},
+      {"10.0.0.1", {{"Forwarded", "for=6.6.6.6"}, {xff, "203.0.113.5"}}, "10.0.0.1", "10.0.0.1"},
   };
   for (const Case& each : cases) {
     std::string said = each.peer;
@@ -100,6 +102,53 @@ TEST(Origin, IsWalkedOverTrustedAddressesOnly) {
     EXPECT_EQ(origin.ip, each.client) << said;
     EXPECT_EQ(origin.chain, each.chain) << said;
   }
+}
+
+TEST(Origin, IsUnknownWhereAProxySpeaksForAClientThatItDoesNotName) {
+  const std::string xff = "X-Forwarded-For";
+  for (const Fields& said : {Fields{{xff, "unknown"}},
+                             {{xff, "203.0.113.5, unknown"}},
+                             {{xff, "203.0.113.5, x, 10.0.0.2"}},
+                             {{"Forwarded", "for=_hidden"}},
+                             {{"Forwarded", "proto=https"}},
+                             {{"Forwarded", "for=\"203.0.113.5"}},
+                             {{xff, "203.0.113.5"}, {"Forwarded", "for=10.0.0.2"}},
+                             {{xff, "203.0.113.5"}, {"Forwarded", "for=unknown"}},
+                             {{xff, ""}, {"Forwarded", "for=203.0.113.5"}}})
+    EXPECT_TRUE(origin_of("10.0.0.1", said).unknown) << said.front().second;
+  for (const Fields& said : {Fields{},
+                             {{xff, ""}},
+                             {{xff, "unknown, 203.0.113.5"}},
+                             {{xff, "10.0.0.2"}},
+                             {{"Forwarded", "for=_hidden, for=203.0.113.5"}},
+                             {{xff, "6.6.6.6, 203.0.113.5"}, {"Forwarded", "for=203.0.113.5"}}})
+    EXPECT_FALSE(origin_of("10.0.0.1", said).unknown);
+  EXPECT_FALSE(origin_of("192.0.2.7", {{xff, "unknown"}}).unknown) << "nobody asked this peer";
+}
+
+TEST(Origin, IsNotWhatOneOfTwoFieldsSaysThatDisagree) {
+  const Origin origin = origin_of("10.0.0.1", {{"X-Forwarded-For", "203.0.113.5"},
+                                               {"X-Forwarded-Proto", "https"},
+                                               {"X-Forwarded-Host", "example.com"},
+                                               {"Forwarded", "for=6.6.6.6;proto=https;host=example.com"}});
+  EXPECT_FALSE(origin.secure);
+  EXPECT_EQ(origin.host, "");
+}
+
+TEST(Origin, IsUnknownAndNothingIsBelievedBehindAProxyHeaderThatNamesNobody) {
+  config::Listener listener;
+  listener.trusted_proxies.add(*Network::parse("10.0.0.0/8"));
+  downstream::ClientInfo peer;
+  peer.ip = "10.0.0.1";
+  peer.listener = &listener;
+  peer.unknown = true;
+  http::Fields fields;
+  fields.add("X-Forwarded-For", "10.0.0.7");
+  fields.add("X-Forwarded-Proto", "https");
+  const Origin origin = proxy::find_origin(peer, fields);
+  EXPECT_TRUE(origin.unknown);
+  EXPECT_EQ(origin.ip, "10.0.0.1");
+  EXPECT_FALSE(origin.secure);
 }
 
 TEST(Origin, HasTheClientsPortWhereItIsSaid) {
@@ -151,7 +200,10 @@ TEST(Origin, TakesASaneRequestIdOfATrustedProxy) {
 
 class TrustedProxyTest : public ExchangeTest {
  protected:
-  TrustedProxyTest() { listener.trusted_proxies.add(*Network::parse("192.0.2.0/24")); }
+  TrustedProxyTest() {
+    listener.trusted_proxies.add(*Network::parse("192.0.2.0/24"));
+    listener.trust_request_id = true;
+  }
   void send_through_proxy(const std::string& fields) {
     if (!proxy) make_proxy();
     client = std::make_unique<test::FakeClient>(scheduler.now());
@@ -166,7 +218,7 @@ TEST_F(TrustedProxyTest, WhatItSaysIsForwardedLoggedAndRendered) {
   send_through_proxy(
       "X-Forwarded-For: 6.6.6.6, 203.0.113.5:99\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: "
       "example.com\r\n"
-      "X-Request-Id: abc\r\nForwarded: for=6.6.6.6\r\n");
+      "X-Request-Id: abc\r\nForwarded: for=203.0.113.5\r\n");
   observer().on_connected(server());
   EXPECT_EQ(request().field("X-Forwarded-For"), "203.0.113.5, 192.0.2.7");
   EXPECT_EQ(request().field("X-Forwarded-Proto"), "https");
@@ -191,6 +243,24 @@ TEST_F(TrustedProxyTest, TheClientBehindItIsWhoIsAllowed) {
   EXPECT_EQ(client->status, 403);
   send_through_proxy("");
   EXPECT_EQ(client->status, 403) << "the proxy itself is none of them";
+}
+
+TEST_F(TrustedProxyTest, AClientThatItDoesNotNameIsNotAllowedAsIfItWereTheProxy) {
+  route.access.allow.add(*Network::parse("192.0.2.0/24"));
+  send_through_proxy("X-Forwarded-For: unknown\r\n");
+  EXPECT_EQ(client->status, 403);
+  send_through_proxy("X-Forwarded-For: 203.0.113.5\r\nForwarded: for=192.0.2.9\r\n");
+  EXPECT_EQ(client->status, 403);
+  EXPECT_TRUE(fake_upstream->requests.empty());
+  send_through_proxy("");
+  EXPECT_EQ(fake_upstream->requests.size(), 1U) << "the proxy itself, which looks whether all is well";
+}
+
+TEST_F(TrustedProxyTest, ARequestIdThatItMayHaveFromTheClientIsReplaced) {
+  listener.trust_request_id = false;
+  send_through_proxy("X-Request-Id: of-anothers-work\r\n");
+  observer().on_connected(server());
+  EXPECT_EQ(request().field("X-Request-Id").size(), 36U);
 }
 
 TEST_F(TrustedProxyTest, OneRequestIdForTwoExchangesIsTwoCleanups) {
