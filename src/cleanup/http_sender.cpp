@@ -127,13 +127,12 @@ void HttpSender::Attempt::resolve() {
     next_address_ = 0;
     return connect({});
   }
-  lookup_ =
-      sender_.resolver_.resolve(url_.host, url_.port, [this](Result<std::vector<SocketAddress>> addresses) {
-        if (!addresses) return fail(std::move(addresses.error().message));
-        addresses_ = std::move(*addresses);
-        next_address_ = 0;
-        connect("the receiver's name has no address");
-      });
+  lookup_ = sender_.resolver_.resolve(url_.host, url_.port, [this](net::Resolver::Addresses addresses) {
+    if (!addresses) return fail(std::move(addresses.error().message));
+    addresses_ = std::move(*addresses);
+    next_address_ = 0;
+    connect("the receiver's name has no address");
+  });
 }
 
 // To the next address, if there is one left.
@@ -211,7 +210,9 @@ HttpSender::HttpSender(net::EventLoop& loop, std::shared_ptr<const Credentials> 
     : loop_(loop),
       resolver_(loop),
       credentials_(std::move(credentials)),
-      idle_timer_(loop.make_timer([this] { drop_stale(); })) {}
+      idle_timer_(loop.make_timer([this] { drop_stale(); })) {
+  resolver_.open();  // while there are descriptors; otherwise names try again
+}
 
 HttpSender::~HttpSender() = default;
 
