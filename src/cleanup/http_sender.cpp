@@ -68,6 +68,9 @@ class HttpSender::Attempt : public std::enable_shared_from_this<Attempt> {
   void ended(HttpConnection::Result result);
   void replied(const HttpConnection::Reply& reply);
   void timed_out();
+  void lack(std::string error) {
+    sender_.finish(*this, {.status = 0, .retry_after = {}, .error = std::move(error), .ours = true});
+  }
   void fail(std::string error) {
     sender_.finish(*this, {.status = 0, .retry_after = {}, .error = std::move(error)});
   }
@@ -128,6 +131,7 @@ void HttpSender::Attempt::resolve() {
     return connect({});
   }
   lookup_ = sender_.resolver_.resolve(url_.host, url_.port, [this](net::Resolver::Addresses addresses) {
+    if (!addresses && addresses.error().ours) return lack(std::move(addresses.error().message));
     if (!addresses) return fail(std::move(addresses.error().message));
     addresses_ = std::move(*addresses);
     next_address_ = 0;
@@ -148,6 +152,7 @@ void HttpSender::Attempt::connect(std::string last_error) {
     auto socket = net::start_connect(address);
     if (socket)
       return exchange(std::make_unique<HttpConnection>(sender_.loop_, std::move(*socket), receiver_->peer));
+    if (socket.error().ours) return lack(std::move(socket.error().message));
     last_error = std::move(socket.error().message);
   }
   if (!any_allowed_ && !refused_.empty()) return refuse();
