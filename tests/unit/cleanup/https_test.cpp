@@ -247,6 +247,21 @@ TEST_F(HttpsToAnUpstream, TheCleanupsOwnCountFirst) {
   EXPECT_EQ(receiver.requests().at(0).server_name, "hooks.example");
 }
 
+// A certificate of the cleanup's own leaves the upstream's CA as it is, and the other way round.
+TEST_F(HttpsToAnUpstream, EachSettingThatTheCleanupDoesNotHaveIsTheUpstreams) {
+  const Identity client = make_identity("DNS:hangup", &ca);
+  cleanup.tls.certificate = files.certificate(client, "client.pem");
+  cleanup.tls.key = files.key(client, "client.key");
+  ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:reports.internal", &ca), &ca));
+  EXPECT_TRUE(deliver_to(receiver));
+  EXPECT_EQ(receiver.requests().at(0).server_name, "reports.internal");
+
+  std::swap(upstream.tls.certificate, cleanup.tls.certificate);
+  std::swap(upstream.tls.key, cleanup.tls.key);
+  std::swap(upstream.tls.ca, cleanup.tls.ca);
+  EXPECT_TRUE(deliver_to(receiver));
+}
+
 TEST_F(HttpsToAnUpstream, AFileThatIsNoneIsAnErrorThatNamesTheUpstream) {
   upstream.tls.ca = files.key(local, "local.key");
   config::Config config;
