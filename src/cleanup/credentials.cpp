@@ -83,6 +83,7 @@ std::shared_ptr<net::TlsPeer> Credentials::make_peer(const Delivery& delivery,
   }
   std::string name = entry.server_name;
   if (name.empty()) name = delivery.server_name.empty() ? host : delivery.server_name;
+  if (name.ends_with('.')) name.pop_back();  // no certificate has it
   return std::make_shared<net::TlsPeer>(std::move(client), std::move(name));
 }
 

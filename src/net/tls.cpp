@@ -142,9 +142,9 @@ std::unique_ptr<TlsConnection> TlsPeer::connect() {
       std::abort();  // out of memory
   } else {
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (SSL_set1_host(ssl, name_.c_str()) != 1 || SSL_set_tlsext_host_name(ssl, name_.c_str()) != 1) {
-      std::abort();  // out of memory
-    }
+    if (SSL_set1_host(ssl, name_.c_str()) != 1) std::abort();  // out of memory
+    // A name that is too long to be one can't be sent; it is verified all the same.
+    SSL_set_tlsext_host_name(ssl, name_.c_str());
   }
   if (session_ != nullptr) SSL_set_session(ssl, session_);
   SSL_set_connect_state(ssl);

@@ -90,6 +90,14 @@ TEST_F(Https, SendsTheNameThatItVerifies) {
   EXPECT_EQ(receiver.requests().at(0).server_name, "localhost");
 }
 
+TEST_F(Https, ANameThatEndsInADotIsVerifiedWithoutIt) {
+  ScriptedReceiver receiver(ok(), 0, make_server_context(local));
+  Delivery delivery = delivery_to(receiver.url());
+  delivery.server_name = "localhost.";
+  EXPECT_TRUE(deliver(std::move(delivery))) << error();
+  EXPECT_EQ(receiver.requests().at(0).server_name, "localhost");
+}
+
 TEST_F(Https, VerifiesTheConfiguredNameInsteadOfTheUrls) {
   cleanup.tls.server_name = "hooks.example";
   ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:hooks.example", &ca)));

@@ -54,6 +54,12 @@ class TlsConnectionTest : public testing::Test {
   std::unique_ptr<TlsConnection> ours;
 };
 
+TEST_F(TlsConnectionTest, ANameThatIsTooLongToBeSentIsNoReasonToEnd) {
+  const auto client = TlsClient::make({.ca = files.path("ca.pem"), .certificate = {}, .key = {}});
+  const auto nobody = std::make_shared<TlsPeer>(client.value(), std::string(300, 'a'));
+  EXPECT_NE(nobody->connect(), nullptr);
+}
+
 TEST_F(TlsConnectionTest, WhatThePeerSaidBeforeItClosedIsReadAfterAFailedWrite) {
   const std::string answer = "too much";
   ASSERT_EQ(SSL_write(server.get(), answer.data(), static_cast<int>(answer.size())), 8);
