@@ -33,6 +33,15 @@ std::size_t fixed_descriptors(const config::Config& config) {
   return count;
 }
 
+// Some route's requests to it may go on when their clients, and their places, have gone.
+bool outlives_clients(const config::Config& config, const config::Upstream& upstream) {
+  return std::ranges::any_of(config.routes, [&](const config::Route& route) {
+    const config::OnDisconnect& policy = route.on_disconnect;
+    return route.upstream.get() == &upstream &&
+           (policy.upstream == config::OnDisconnect::Upstream::finish || policy.grace > Duration::zero());
+  });
+}
+
 std::size_t rest_of(std::size_t whole, std::size_t part) {
   return whole - std::min(whole, part);
 }
@@ -52,13 +61,15 @@ std::size_t raise_descriptor_limit() {
 Result<DescriptorPlan> plan_descriptors(const config::Config& config, std::size_t allowed) {
   std::size_t clients = 0;
   std::size_t servers = 0;  // connections to servers
-  std::size_t kept = 0;     // of them, idle
+  std::size_t kept = 0;     // of them, idle or without a client
   for (const config::Listener& listener : config.listeners) clients += listener.connections.max;
   for (const auto& upstream : config.upstreams) {
-    servers += upstream->servers.size() * upstream->connections.max;
-    kept += upstream->servers.size() * upstream->connections.keepalive;
+    const config::Upstream::Connections& connections = upstream->connections;
+    const bool any_may_be_kept = outlives_clients(config, *upstream);
+    servers += upstream->servers.size() * connections.max;
+    kept += upstream->servers.size() * (any_may_be_kept ? connections.max : connections.keepalive);
   }
-  // A client's connection uses one to a server at most, beside those that are idle.
+  // A client's connection uses one to a server at most, beside those that are kept.
   const std::size_t fixed = fixed_descriptors(config);
   DescriptorPlan plan;
   plan.needed = fixed + clients + std::min(servers, clients + kept);

@@ -9,6 +9,16 @@ bool names_files(const config::ClientTls& tls) {
   return !tls.ca.empty() || !tls.certificate.empty();
 }
 
+// What a cleanup's own settings leave open is as the upstream has it. A certificate and its key are one.
+config::ClientTls completed(config::ClientTls own, const config::ClientTls& upstream) {
+  if (own.ca.empty()) own.ca = upstream.ca;
+  if (own.certificate.empty()) {
+    own.certificate = upstream.certificate;
+    own.key = upstream.key;
+  }
+  return own;
+}
+
 Result<std::shared_ptr<const net::TlsClient>> make_client(const config::ClientTls& tls,
                                                           const std::string& whose) {
   if (const auto may = config::check_private_key(tls.key, tls.allow_insecure_permissions); !may)
@@ -30,6 +40,7 @@ Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Confi
     const config::ClientTls& tls = cleanup->tls;
     Entry entry{.signing_keys = cleanup->signing_keys,
                 .tls = nullptr,
+                .at_upstream = {},
                 .server_name = tls.server_name,
                 .allow = cleanup->allow ? cleanup->allow : config.receivers,
                 .own_tls = names_files(tls) || !tls.server_name.empty(),
@@ -46,6 +57,13 @@ Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Confi
     auto made = make_client(upstream->tls, "upstream `" + upstream->name + "`");
     if (!made) return std::unexpected(std::move(made.error()));
     credentials->upstreams_.insert_or_assign(upstream->name, std::move(*made));
+    for (const auto& cleanup : config.cleanups) {
+      if (!names_files(cleanup->tls)) continue;
+      auto both = make_client(completed(cleanup->tls, upstream->tls), "cleanup `" + cleanup->name + "`");
+      if (!both) return std::unexpected(std::move(both.error()));
+      Entry& entry = credentials->by_name_.find(cleanup->name)->second;
+      entry.at_upstream.insert_or_assign(upstream->name, std::move(*both));
+    }
   }
   return credentials;
 }
@@ -59,12 +77,15 @@ std::shared_ptr<net::TlsPeer> Credentials::make_peer(const Delivery& delivery,
                                                      const std::string& host) const {
   const Entry& entry = of(delivery.cleanup);
   std::shared_ptr<const net::TlsClient> client = entry.tls;
-  if (!client) {
+  if (const auto both = entry.at_upstream.find(delivery.upstream); both != entry.at_upstream.end()) {
+    client = both->second;
+  } else if (!client) {
     const auto upstream = upstreams_.find(delivery.upstream);
     client = upstream == upstreams_.end() ? system_ : upstream->second;
   }
   std::string name = entry.server_name;
   if (name.empty()) name = delivery.server_name.empty() ? host : delivery.server_name;
+  if (name.ends_with('.')) name.pop_back();  // no certificate has it
   return std::make_shared<net::TlsPeer>(std::move(client), std::move(name));
 }
 

@@ -22,9 +22,11 @@ class Credentials {
   struct Entry {
     std::vector<std::string> signing_keys;      // the newest first
     std::shared_ptr<const net::TlsClient> tls;  // null: the upstream's, else the system's trust
-    std::string server_name;                    // to verify; "" for the delivery's or the URL's host
-    std::optional<Networks> allow;              // addresses that may be connected to; nullopt for all
-    bool own_tls = false;                       // `tls` or the name is its own
+    // By upstream, where both have files of their own: what `tls` leaves open is the upstream's.
+    std::map<std::string, std::shared_ptr<const net::TlsClient>, std::less<>> at_upstream;
+    std::string server_name;        // to verify; "" for the delivery's or the URL's host
+    std::optional<Networks> allow;  // addresses that may be connected to; nullopt for all
+    bool own_tls = false;           // `tls` or the name is its own
     bool own_allow = false;
   };
 

@@ -11,6 +11,8 @@ namespace hangup::cleanup {
 namespace {
 
 constexpr std::size_t few_receivers = 1024;
+// After an attempt for which this machine had no descriptor.
+constexpr Duration pause_for_want = std::chrono::seconds(1);
 
 // Receivers refuse what was signed or sent too long ago: the time is that of the attempt.
 void set_timestamp(Delivery& delivery, WallTime now) {
@@ -29,7 +31,7 @@ Verdict judge(const AttemptResult& result, const Delivery& delivery) {
 }
 
 Breaker::Sign sign_of(const AttemptResult& result, Verdict verdict) {
-  if (result.hopeless) return Breaker::Sign::nothing;
+  if (result.hopeless || result.ours) return Breaker::Sign::nothing;
   return verdict == Verdict::retry ? Breaker::Sign::failing : Breaker::Sign::alive;
 }
 
@@ -356,6 +358,7 @@ void Dispatcher::conclude(Entry& entry, AttemptResult result) {
       break;
   }
   if (entry.forgotten) return die("dropped by an operator");
+  if (attempt.result.ours) --entry.attempts;
   if (entry.attempts >= entry.delivery.retry.max_attempts)
     return die("given up: " + describe(attempt.result));
   if (entry.expired(scheduler_.now())) return die(reason_expired);
@@ -363,7 +366,9 @@ void Dispatcher::conclude(Entry& entry, AttemptResult result) {
 }
 
 void Dispatcher::retry_later(Entry& entry, const AttemptRecord& attempt) {
-  const Duration wait = backoff(entry.delivery.retry, entry.attempts, attempt.result.retry_after, random_);
+  const Duration wait = attempt.result.ours ? pause_for_want
+                                            : backoff(entry.delivery.retry, entry.attempts,
+                                                      attempt.result.retry_after, random_);
   progress_.will_retry(entry.delivery, attempt, wait);
   entry.not_before = later(scheduler_.now(), wait);
   queue(entry);

@@ -68,6 +68,9 @@ class HttpSender::Attempt : public std::enable_shared_from_this<Attempt> {
   void ended(HttpConnection::Result result);
   void replied(const HttpConnection::Reply& reply);
   void timed_out();
+  void lack(std::string error) {
+    sender_.finish(*this, {.status = 0, .retry_after = {}, .error = std::move(error), .ours = true});
+  }
   void fail(std::string error) {
     sender_.finish(*this, {.status = 0, .retry_after = {}, .error = std::move(error)});
   }
@@ -127,13 +130,13 @@ void HttpSender::Attempt::resolve() {
     next_address_ = 0;
     return connect({});
   }
-  lookup_ =
-      sender_.resolver_.resolve(url_.host, url_.port, [this](Result<std::vector<SocketAddress>> addresses) {
-        if (!addresses) return fail(std::move(addresses.error().message));
-        addresses_ = std::move(*addresses);
-        next_address_ = 0;
-        connect("the receiver's name has no address");
-      });
+  lookup_ = sender_.resolver_.resolve(url_.host, url_.port, [this](net::Resolver::Addresses addresses) {
+    if (!addresses && addresses.error().ours) return lack(std::move(addresses.error().message));
+    if (!addresses) return fail(std::move(addresses.error().message));
+    addresses_ = std::move(*addresses);
+    next_address_ = 0;
+    connect("the receiver's name has no address");
+  });
 }
 
 // To the next address, if there is one left.
@@ -149,6 +152,7 @@ void HttpSender::Attempt::connect(std::string last_error) {
     auto socket = net::start_connect(address);
     if (socket)
       return exchange(std::make_unique<HttpConnection>(sender_.loop_, std::move(*socket), receiver_->peer));
+    if (socket.error().ours) return lack(std::move(socket.error().message));
     last_error = std::move(socket.error().message);
   }
   if (!any_allowed_ && !refused_.empty()) return refuse();
@@ -211,7 +215,9 @@ HttpSender::HttpSender(net::EventLoop& loop, std::shared_ptr<const Credentials> 
     : loop_(loop),
       resolver_(loop),
       credentials_(std::move(credentials)),
-      idle_timer_(loop.make_timer([this] { drop_stale(); })) {}
+      idle_timer_(loop.make_timer([this] { drop_stale(); })) {
+  resolver_.open();  // while there are descriptors; otherwise names try again
+}
 
 HttpSender::~HttpSender() = default;
 

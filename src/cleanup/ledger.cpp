@@ -79,7 +79,7 @@ void Ledger::delivered(const Delivery& delivery, const AttemptRecord& attempt) {
 
 void Ledger::will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) {
   write_line(access_.get(), delivery, attempt, "retry", wait, attempt.result.error);
-  count(nullptr, true);
+  count(nullptr, !attempt.result.ours);
 }
 
 void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,

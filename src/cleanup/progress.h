@@ -11,7 +11,7 @@
 
 namespace hangup::cleanup {
 
-// One attempt that has ended.
+// One attempt that has ended. One that ended by `result.ours` does not count: the next has its number.
 struct AttemptRecord {
   WallTime start;
   unsigned number = 0;  // from 1, over all lives of the process

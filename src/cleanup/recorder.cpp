@@ -9,6 +9,7 @@ namespace {
 
 Standing standing_after(const AttemptRecord& attempt, DeliveryState state) {
   Standing standing{.state = state, .attempts = attempt.number};
+  if (attempt.result.ours) --standing.attempts;
   standing.status = attempt.result.status;
   standing.error = attempt.result.error;
   return standing;

@@ -17,6 +17,8 @@ struct AttemptResult {
   std::optional<Duration> retry_after;  // what the response asked for
   std::string error;                    // why there is no response; "" when there is one
   bool hopeless = false;                // nothing was sent, and nothing will be: another try is of no use
+  bool ours =
+      false;  // nothing was sent, for want of descriptors or memory here: says nothing of the receiver
 };
 
 // Threading: belongs to its loop's thread, which is where `done` is called.

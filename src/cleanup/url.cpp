@@ -19,7 +19,8 @@ bool takes_scheme(std::string_view& text, std::string_view scheme) {
 }
 
 bool is_host_name(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
+  constexpr std::size_t longest_name = 253;  // RFC 1035 section 2.3.4
+  return !text.empty() && text != "." && text.size() <= longest_name && std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '.' || c == '_';
   });

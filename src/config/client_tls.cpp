@@ -9,7 +9,10 @@ namespace {
 void read_server_name(Section& section, std::string& out) {
   section.text("server_name", out);
   const auto authority = parse_authority(out);
-  if (out.empty() || (authority && authority->host == out)) return;
+  if (out.empty()) return;
+  const bool is_host = authority && authority->host == out;
+  if (out.ends_with('.')) out.pop_back();  // no certificate has it
+  if (is_host && !out.empty()) return;
   section.reader().unexpected(*section.node().find("server_name")->value, "server_name",
                               "a host without a port, such as hooks.example.com");
 }

@@ -32,7 +32,7 @@ class Refusals::Connection final : net::Transport::Handler {
   Connection(Refusals& owner, net::Fd socket)
       : owner_(owner),
         transport_(owner.loop_, std::move(socket), *this),
-        timer_(owner.loop_.make_timer([this] { owner_.remove(self); })) {
+        timer_(owner.loop_.make_timer([this] { end(); })) {
     timer_->set(owner.loop_.now() + refusal_time);
   }
 
@@ -40,19 +40,28 @@ class Refusals::Connection final : net::Transport::Handler {
 
  private:
   void on_ready(net::Readiness) override {
+    if (ended_) return;
     for (int i = 0; i < refusal_reads_per_turn; ++i) {
       const net::IoResult result = transport_.read(owner_.loop_.read_buffer());
       if (result.status == net::IoResult::Status::would_block) return;
-      if (result.status != net::IoResult::Status::ok || ++reads_ == most_refusal_reads)
-        return owner_.remove(self);
+      if (result.status != net::IoResult::Status::ok || ++reads_ == most_refusal_reads) return end();
     }
     transport_.poke();
+  }
+
+  // Once: the client may close in the very turn of the loop in which its time is up.
+  void end() {
+    if (std::exchange(ended_, true)) return;
+    timer_->cancel();
+    transport_.close();
+    owner_.remove(self);
   }
 
   Refusals& owner_;
   net::Transport transport_;
   std::unique_ptr<Timer> timer_;
   int reads_ = 0;
+  bool ended_ = false;  // waits to be destroyed, which its own functions can't do
 };
 
 Refusals::Refusals(net::EventLoop& loop, ConnectionLimits& limits) : loop_(loop), limits_(limits) {}

@@ -1,15 +1,21 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <utility>
 
 #include <hangup/net/event_loop.h>
+#include <hangup/net/fd.h>
 #include <hangup/net/resolver.h>
 
 namespace hangup::net {
 namespace {
+
+constexpr const char* resolv_conf = "/etc/resolv.conf";
+constexpr int resolv_conf_not_open = 1;  // of evdns_base_resolv_conf_parse()
 
 std::vector<SocketAddress> addresses_of(const evutil_addrinfo* list) {
   std::vector<SocketAddress> addresses;
@@ -47,11 +53,12 @@ class Resolver::Query final : public Lookup {
     --state->resolver.unanswered_;
     auto addresses = addresses_of(list);
     if (list != nullptr) evutil_freeaddrinfo(list);
-    Result<std::vector<SocketAddress>> answer = std::move(addresses);
+    Addresses answer = std::move(addresses);
     if (result != 0) {
-      answer = std::unexpected(Error{"cannot look up " + state->host + ": " + evutil_gai_strerror(result)});
+      answer = std::unexpected(
+          LookupError{{"cannot look up " + state->host + ": " + evutil_gai_strerror(result)}, false});
     } else if (answer->empty()) {
-      answer = std::unexpected(Error{"cannot look up " + state->host + ": it has no address"});
+      answer = std::unexpected(LookupError{{"cannot look up " + state->host + ": it has no address"}, false});
     }
     // Deferred because libevent answers at once, from inside the question, what it knows already.
     state->resolver.loop_.defer([state, answer = std::move(answer)]() mutable {
@@ -70,14 +77,24 @@ Resolver::~Resolver() {
   evdns_base_free(dns_, 0);
 }
 
+// What has no server to ask would be kept, and would answer nothing, for ever.
 bool Resolver::open() {
   if (dns_ != nullptr) return true;
   dns_ = evdns_base_new(loop_.base(), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
   if (dns_ == nullptr) return false;
+  if (start()) return true;
+  evdns_base_free(std::exchange(dns_, nullptr), 0);
+  return false;
+}
+
+bool Resolver::start() {
   if (!server_.empty()) return evdns_base_nameserver_ip_add(dns_, server_.c_str()) == 0;
+  // libevent makes do without files that it can't open, as is right only for those that do not exist.
+  if (!Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC))) return false;
   // Without the file a server on this machine is asked.
-  evdns_base_resolv_conf_parse(dns_, DNS_OPTIONS_ALL, "/etc/resolv.conf");
-  return true;
+  const int result = evdns_base_resolv_conf_parse(dns_, DNS_OPTIONS_ALL, resolv_conf);
+  const bool cannot_read = result == resolv_conf_not_open && ::access(resolv_conf, F_OK) == 0;
+  return !cannot_read && evdns_base_count_nameservers(dns_) > 0;
 }
 
 std::unique_ptr<Resolver::Lookup> Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
@@ -99,7 +116,7 @@ std::unique_ptr<Resolver::Lookup> Resolver::resolve(const std::string& host, std
   if (!open()) {
     loop_.defer([state] {
       if (auto failed = std::exchange(state->done, nullptr))
-        failed(std::unexpected(Error{"cannot start a DNS client"}));
+        failed(std::unexpected(LookupError{{"cannot start a DNS client"}, true}));
     });
     return query;
   }

@@ -142,9 +142,9 @@ std::unique_ptr<TlsConnection> TlsPeer::connect() {
       std::abort();  // out of memory
   } else {
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (SSL_set1_host(ssl, name_.c_str()) != 1 || SSL_set_tlsext_host_name(ssl, name_.c_str()) != 1) {
-      std::abort();  // out of memory
-    }
+    if (SSL_set1_host(ssl, name_.c_str()) != 1) std::abort();  // out of memory
+    // A name that is too long to be one can't be sent; it is verified all the same.
+    SSL_set_tlsext_host_name(ssl, name_.c_str());
   }
   if (session_ != nullptr) SSL_set_session(ssl, session_);
   SSL_set_connect_state(ssl);
@@ -242,8 +242,10 @@ IoResult TlsConnection::write(std::span<const iovec> pieces) {
   // its front again, which is as callers do: they keep what was not taken.
   constexpr std::size_t record = 16 * 1024;
   char gathered[record];
+  if (write_error_ != 0) return {Status::failed, 0, write_error_};
   std::size_t total = 0;
-  std::size_t skip = 0;                     // of the first piece
+  std::size_t skip = 0;  // of the first piece
+  const auto failed = [&](int error) { return IoResult{Status::failed, total, error}; };
   while (over_.status != Status::failed) {  // a peer that sends no more may still read
     std::size_t size = 0;
     std::size_t from = skip;
@@ -257,10 +259,16 @@ IoResult TlsConnection::write(std::span<const iovec> pieces) {
     ERR_clear_error();
     std::size_t count = 0;
     const int returned = SSL_write_ex(ssl_, gathered, size, &count);
+    if (returned != 1 && SSL_get_error(ssl_, returned) == SSL_ERROR_SYSCALL) {
+      write_error_ = wire_.error != 0 ? std::exchange(wire_.error, 0) : ECONNRESET;
+      ERR_clear_error();
+      return failed(write_error_);
+    }
     if (returned != 1) {
       bool wants_write = false;
       write_wants_read_ = false;
       const IoResult result = outcome(returned, &write_wants_read_, &wants_write);
+      if (result.status == Status::failed) return failed(result.error);
       return total > 0 && result.status == Status::would_block ? IoResult{Status::ok, total, 0} : result;
     }
     total += count;
@@ -268,11 +276,11 @@ IoResult TlsConnection::write(std::span<const iovec> pieces) {
       skip -= pieces.front().iov_len;
     }
   }
-  return over_;
+  return failed(over_.error);
 }
 
 void TlsConnection::say_goodbye() {
-  if (!established_ || over_.status == Status::failed) return;
+  if (!established_ || over_.status == Status::failed || write_error_ != 0) return;
   if ((SSL_get_shutdown(ssl_) & SSL_SENT_SHUTDOWN) != 0) return;  // again, it would wait for the peer's
   ERR_clear_error();
   SSL_shutdown(ssl_);

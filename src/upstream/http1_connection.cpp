@@ -264,6 +264,7 @@ void Http1Connection::end_of_tunnel() {
 }
 
 bool Http1Connection::sent_all(const net::IoResult& result) {
+  if (result.bytes > 0) sent_anything_ = true;
   if (result.status == net::IoResult::Status::failed) {
     // Its response may have come already, and is still to be read.
     write_failed_ = unread_ = true;
@@ -271,7 +272,6 @@ bool Http1Connection::sent_all(const net::IoResult& result) {
     transport_.poke();
     return true;
   }
-  if (result.bytes > 0) sent_anything_ = true;
   return result.status == net::IoResult::Status::ok;
 }
 

@@ -33,7 +33,7 @@ std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, std::stri
 
 // ---- Finding a connection
 
-Pool::Found Pool::choose(const PooledRequest& request, Choice& choice) {
+Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& choice) {
   const std::size_t count = idle_.size();
   ++turn_;
   const bool by_requests = config().balance == config::Balance::least_requests;
@@ -45,8 +45,9 @@ Pool::Found Pool::choose(const PooledRequest& request, Choice& choice) {
   bool any_left = false;
   for (const auto& [requests, turn, server] : order_) {
     if (request.tried(server)) continue;
-    any_left = true;
     Http1Connection* idle = request.fresh() || idle_[server].empty() ? nullptr : idle_[server].front().get();
+    if (idle == nullptr && idle_only) continue;
+    any_left = true;
     if (idle == nullptr && !shared_->try_open(server)) continue;
     choice = {server, idle};
     return Found::connection;
@@ -55,10 +56,11 @@ Pool::Found Pool::choose(const PooledRequest& request, Choice& choice) {
 }
 
 Pool::Found Pool::find_connection(PooledRequest& request) {
+  follow_reload();  // its wake-up may still be on its way
   Choice choice;
   bool left_queue = false;
   for (;;) {
-    const Found found = choose(request, choice);
+    const Found found = choose(request, request.none_can_be_opened(), choice);
     // The only one that was free can't be connected to: the request waits for another again.
     if (found == Found::none_free) return left_queue && !enqueue(request) ? Found::none_left : found;
     if (request.queued) {
@@ -85,7 +87,7 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
   if (!socket) {
     shared_->closed(choice.server);
     if (socket.error().ours) {
-      request.on_none_can_be_tried({Failure::Kind::overloaded, std::move(socket.error().message), false});
+      request.on_none_can_be_opened({Failure::Kind::overloaded, std::move(socket.error().message), false});
     } else {
       request.on_unreachable(choice.server,
                              {Failure::Kind::unreachable, std::move(socket.error().message), false});
@@ -104,7 +106,6 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
 std::shared_ptr<net::TlsPeer> Pool::peer(std::size_t server) {
   const config::Server& to = config().servers[server];
   if (!to.https) return nullptr;
-  follow_reload();
   if (!peers_[server]) peers_[server] = std::make_shared<net::TlsPeer>(shared_->tls(), to.tls_name);
   return peers_[server];
 }
@@ -229,8 +230,8 @@ void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
   last_failure_ = std::move(failure);
 }
 
-void PooledRequest::on_none_can_be_tried(Failure failure) {
-  tried_.assign(shared_.config().servers.size(), true);
+void PooledRequest::on_none_can_be_opened(Failure failure) {
+  none_can_be_opened_ = true;
   last_failure_ = std::move(failure);
 }
 

@@ -47,7 +47,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
     std::size_t server = 0;
     Http1Connection* idle = nullptr;
   };
-  Found choose(const PooledRequest& request, Choice& choice);
+  // The best of them, or, with `idle_only`, of those with an idle connection.
+  Found choose(const PooledRequest& request, bool idle_only, Choice& choice);
   bool use(const Choice& choice, PooledRequest& request);
   void serve_queue();
   void give_up_idle();
@@ -106,8 +107,9 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void on_found(Http1Connection& connection, bool connected);
   // A connect that failed at once.
   void on_unreachable(std::size_t server, Failure failure);
-  // It is this machine that can't connect.
-  void on_none_can_be_tried(Failure failure);
+  // It is this machine that can't connect: only an idle connection can help.
+  void on_none_can_be_opened(Failure failure);
+  bool none_can_be_opened() const { return none_can_be_opened_; }
   // There is no server left to try.
   void on_none_left() { observer_.on_failed(last_failure_); }
 
@@ -135,6 +137,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   const std::string method_;
   const bool fresh_;
   std::vector<bool> tried_;  // empty until one was
+  bool none_can_be_opened_ = false;
   Failure last_failure_{Failure::Kind::unreachable, "the upstream has no server", false};
   Http1Connection* connection_ = nullptr;
   std::size_t server_ = 0;    // of connection_

@@ -67,19 +67,27 @@ TEST_F(ConnectionLimit, OfAUnixSocketIsKeptToo) {
 
 // What the worker does whose connection ends, that of the waiting one learns of at once.
 TEST_F(ConnectionLimit, LetsTheNextOneInAtOnce) {
-  start_with("connections: 1");
+  Yaml yaml;
+  yaml.listener = "limits: {connections: 1}";
+  yaml.upstream = "connections: {keepalive: 0}";  // the server's connections go, so that descriptors tell
+  start(yaml);
   std::chrono::steady_clock::duration longest{};
   Client before = connect();
   EXPECT_EQ(before.exchange(get("/work")).body, "ok");
-  for (int i = 0; i < 30; ++i) {
+  upstream.wait_for_closes(1);
+  const std::size_t with_one = hangup->descriptors();
+  for (std::size_t i = 0; i < 30; ++i) {
     Client next = connect();
     next.send(get("/work"));
-    eventually("the limit to be reached", [&] { return hangup->log().contains("listener is full"); });
+    eventually("the next one to be held", [&] { return hangup->descriptors() == with_one + 1; });
+    EXPECT_EQ(upstream.request_count(), i + 1);
     const Time left = std::chrono::steady_clock::now();
     before.close();
     EXPECT_EQ(next.read_response().body, "ok");
     longest = std::max(longest, std::chrono::steady_clock::now() - left);
     before = std::move(next);
+    upstream.wait_for_closes(i + 2);
+    eventually("the one before to be gone", [&] { return hangup->descriptors() == with_one; });
   }
   RecordProperty("longest_wait_us", static_cast<int>(longest / 1us));
   EXPECT_LT(longest, 1s);

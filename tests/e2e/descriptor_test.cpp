@@ -97,6 +97,20 @@ TEST_F(Descriptors, MissingForAServersConnectionAreAnswered503) {
   expect_no_call(exchange);
 }
 
+TEST_F(Descriptors, MissingForOneServersConnectionAreNotNeededForAnIdleOneToAnother) {
+  MockUpstream other;
+  other.otherwise(respond(200, "ok"));
+  Yaml yaml;
+  yaml.workers = 1;
+  yaml.servers = fmt::format(R"("{}", "{}")", upstream.url(), other.url());
+  start(yaml);
+  Client client = connect();
+  EXPECT_EQ(client.exchange(get("/warm-up")).body, "ok");  // one of them has an idle connection now
+  hangup->limit_descriptors(none);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(client.exchange(get("/work")).body, "ok");  // in turn
+  EXPECT_TRUE(upstream.request_count() == 0 || other.request_count() == 0);
+}
+
 TEST_F(Descriptors, MissingForACleanupPutItOff) {
   upstream.on("/work", never_answer());
   start();

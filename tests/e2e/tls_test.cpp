@@ -192,14 +192,24 @@ TEST_F(Tls, HandshakesHaveADeadline) {
 }
 
 TEST_F(Tls, ADrainClosesThoseThatStillArrive) {
-  start(tls_yaml({}, "timeouts: {handshake: 60s}"));
+  upstream.on("/held", Script().gate("go").send(response(200, "answered")));
+  Yaml yaml = tls_yaml({}, "timeouts: {handshake: 60s}");
+  yaml.workers = 1;  // which has accepted all that came before the one that it serves
+  start(yaml);
   Client silent = connect();
   Client slow = connect();
   slow.send("\x16\x03\x01");
-  ask(*std::make_unique<TlsClient>(connect_tls()));
-  drain();
+  TlsClient served = connect_tls();
+  served.send("GET /held HTTP/1.1\r\nHost: test.example\r\n\r\n");
+  upstream.wait_for_request("/held");
+  hangup->signal(SIGTERM);
+  // At once, and not because the process ends: it still has something to do.
   silent.wait_for_close();
   slow.wait_for_close();
+  EXPECT_TRUE(hangup->access_log("exchange").empty());
+  upstream.open("go");
+  served.read_until("answered");
+  EXPECT_EQ(hangup->wait_for_exit().status, 0);
 }
 
 TEST_F(Tls, ClientsThatHaveToShowACertificateAreTurnedAwayWithoutOne) {

@@ -54,6 +54,19 @@ TEST_F(UpstreamTls, AServerWhoseCaIsTrustedAnswers) {
   EXPECT_EQ(exchange.at("upstream"), secure.url());
 }
 
+TEST_F(UpstreamTls, AnswerBeforeTheWholeUploadReachesTheClient) {
+  secure.on("/work", Script().send(response(413, "too much", {{"Connection", "close"}})).close());
+  start(to(secure));
+  Client client = connect();
+  client.send("POST /work HTTP/1.1\r\nHost: test.example\r\nContent-Length: 1000000\r\n\r\nfirst bytes");
+  secure.wait_for_request("/work");
+  const Response response = client.read_response("POST");
+  EXPECT_EQ(response.status, 413);
+  EXPECT_EQ(response.body, "too much");
+  EXPECT_TRUE(response.complete);
+  expect_end(only_exchange(), "completed", "streaming_response", 413);
+}
+
 TEST_F(UpstreamTls, TheUrlsHostIsSentAndVerified) {
   Yaml yaml = to(secure);
   yaml.servers = '"' + at_localhost(secure) + '"';

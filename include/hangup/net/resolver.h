@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,12 +17,17 @@ namespace hangup::net {
 
 class EventLoop;
 
-// Reads the system's files when the first name is looked up. Nothing is cached.
+struct LookupError : Error {
+  bool ours = false;  // this process or machine lacks what it takes, descriptors or memory
+};
+
+// Reads the system's files when it is opened. Nothing is cached.
 // Threading: belongs to the loop's thread; destroyed when the loop does not run, or from it.
 class Resolver {
  public:
   // At least one address on success, to be tried in this order.
-  using Done = std::move_only_function<void(Result<std::vector<SocketAddress>>)>;
+  using Addresses = std::expected<std::vector<SocketAddress>, LookupError>;
+  using Done = std::move_only_function<void(Addresses)>;
 
   // One question. Destroying it, also from inside `done`, drops it.
   class Lookup {
@@ -36,13 +42,17 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
+  // Makes ready for names. The first name does that too, but by then all descriptors may be in use. False: it
+  // can't now; the next name tries again.
+  bool open();
+
   // `host` is a name, or a number (without brackets), which needs no server and opens none. `done` is never
   // called from inside. Gives up by itself after some seconds, as resolv.conf says.
   std::unique_ptr<Lookup> resolve(const std::string& host, std::uint16_t port, Done done);
 
  private:
   class Query;
-  bool open();
+  bool start();
 
   EventLoop& loop_;
   std::string server_;

@@ -129,6 +129,8 @@ class TlsConnection {
   bool established_ = false;
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
+  // The socket takes no more. What the peer has said before it closed is still to be read.
+  int write_error_ = 0;
   IoResult over_;  // end or failed, for good; else ok
   std::string failure_;
 };

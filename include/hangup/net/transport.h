@@ -29,7 +29,9 @@ struct IoResult {
     ok,           // `bytes` were moved; fewer than asked for: no more for now, and an event will tell
     would_block,  // nothing for now, and an event will tell
     end,          // the peer has sent FIN, or TLS's close_notify, and everything before it was read
-    failed,       // the connection is dead; `error` is the errno, EPROTO for a fault of TLS
+    // The connection is dead; `error` is the errno, EPROTO for a fault of TLS. `bytes` were moved before, and
+    // where writing has failed there may be some to read.
+    failed,
   };
   Status status = Status::ok;
   std::size_t bytes = 0;

@@ -39,6 +39,25 @@ TEST(Descriptors, OfServersAreNoMoreThanClientsNeed) {
   EXPECT_LT(plan->needed, 1000U + 1000 + 6400 + 100);
 }
 
+// Of clients that have gone, as many again may be at work.
+TEST(Descriptors, OfServersAreAllWhereRequestsOutliveTheirClients) {
+  for (const bool finishes : {true, false}) {
+    config::Config config = with({1000}, 100, 256);
+    config.routes.emplace_back();
+    config.routes.back().upstream = config.upstreams.front();
+    config::OnDisconnect& policy = config.routes.back().on_disconnect;
+    if (finishes) {
+      policy.upstream = config::OnDisconnect::Upstream::finish;
+    } else {
+      policy.grace = std::chrono::seconds(1);
+    }
+    EXPECT_GE(plan_descriptors(config, 65'536)->needed, 1000U + 100 * 256);
+    const auto fewer = plan_descriptors(config, 26'000);
+    ASSERT_TRUE(fewer);
+    EXPECT_LT(fewer->connections.front() + 100 * 256, 26'000U);
+  }
+}
+
 TEST(Descriptors, ThatAreTooFewLeaveFewerConnectionsForClientsAndEnoughForTheirRequests) {
   const auto plan = plan_descriptors(with({20'000}, 1, 256), 4096);
   ASSERT_TRUE(plan);

@@ -139,6 +139,25 @@ TEST_F(DispatcherTest, GivesUpAfterTheLastAttempt) {
   EXPECT_THAT(log.messages(), ElementsAre(HasSubstr("reason=\"given up: status 500\"")));
 }
 
+// As when all descriptors are in use.
+TEST_F(DispatcherTest, AnAttemptThatThisMachineCouldNotMakeCountsNeitherForTheDeliveryNorForItsReceiver) {
+  add("a");
+  for (unsigned i = 0; i < 2 * Breaker::failures_to_open; ++i) {
+    ASSERT_THAT(sender.ids(), ElementsAre("a")) << i;
+    sender.answer({.status = 0, .retry_after = {}, .error = "cannot create a socket", .ours = true});
+    EXPECT_THAT(sender.ids(), IsEmpty());
+    scheduler.advance(1s);
+  }
+  EXPECT_EQ(ledger.counts().attempts, 0U);
+  EXPECT_EQ(last_line()["attempt"], 1);
+  add("b");
+  EXPECT_THAT(sender.ids(), ElementsAre("a", "b"));  // no breaker has opened
+  sender.answer(200);
+  sender.answer(200);
+  EXPECT_EQ(ledger.counts().delivered, 2U);
+  EXPECT_EQ(ledger.counts().attempts, 2U);
+}
+
 TEST_F(DispatcherTest, AFinalStatusIsADeadLetterAtOnce) {
   add("a");
   sender.answer(410);

@@ -91,6 +91,14 @@ TEST_F(Https, SendsTheNameThatItVerifies) {
   EXPECT_EQ(receiver.requests().at(0).server_name, "localhost");
 }
 
+TEST_F(Https, ANameThatEndsInADotIsVerifiedWithoutIt) {
+  ScriptedReceiver receiver(ok(), 0, make_server_context(local));
+  Delivery delivery = delivery_to(receiver.url());
+  delivery.server_name = "localhost.";
+  EXPECT_TRUE(deliver(std::move(delivery))) << error();
+  EXPECT_EQ(receiver.requests().at(0).server_name, "localhost");
+}
+
 TEST_F(Https, VerifiesTheConfiguredNameInsteadOfTheUrls) {
   cleanup.tls.server_name = "hooks.example";
   ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:hooks.example", &ca)));
@@ -252,6 +260,21 @@ TEST_F(HttpsToAnUpstream, TheCleanupsOwnCountFirst) {
   ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:hooks.example", &other_ca)));
   EXPECT_TRUE(deliver_to(receiver));
   EXPECT_EQ(receiver.requests().at(0).server_name, "hooks.example");
+}
+
+// A certificate of the cleanup's own leaves the upstream's CA as it is, and the other way round.
+TEST_F(HttpsToAnUpstream, EachSettingThatTheCleanupDoesNotHaveIsTheUpstreams) {
+  const Identity client = make_identity("DNS:hangup", &ca);
+  cleanup.tls.certificate = files.certificate(client, "client.pem");
+  cleanup.tls.key = files.key(client, "client.key");
+  ScriptedReceiver receiver(ok(), 0, make_server_context(make_identity("DNS:reports.internal", &ca), &ca));
+  EXPECT_TRUE(deliver_to(receiver));
+  EXPECT_EQ(receiver.requests().at(0).server_name, "reports.internal");
+
+  std::swap(upstream.tls.certificate, cleanup.tls.certificate);
+  std::swap(upstream.tls.key, cleanup.tls.key);
+  std::swap(upstream.tls.ca, cleanup.tls.ca);
+  EXPECT_TRUE(deliver_to(receiver));
 }
 
 TEST_F(HttpsToAnUpstream, AFileThatIsNoneIsAnErrorThatNamesTheUpstream) {

@@ -44,6 +44,13 @@ TEST(ReceiverUrl, OfHttpsHasItsOwnPortAndIsAReceiverOfItsOwn) {
   EXPECT_NE(parse_url("https://a:80/")->receiver(), parse_url("http://a/")->receiver());
 }
 
+TEST(ReceiverUrl, HasAHostThatCanBeOne) {
+  EXPECT_TRUE(parse_url("https://" + std::string(253, 'a') + "/"));
+  EXPECT_FALSE(parse_url("https://" + std::string(254, 'a') + "/"));
+  EXPECT_TRUE(parse_url("https://a./"));
+  EXPECT_FALSE(parse_url("https://./"));
+}
+
 TEST(ReceiverUrl, SpellingsOfOneReceiverAreOneReceiver) {
   EXPECT_EQ(parse_url("http://A/x")->receiver(), parse_url("http://a:80/y?z")->receiver());
   EXPECT_NE(parse_url("http://a/")->receiver(), parse_url("http://a:81/")->receiver());

@@ -52,6 +52,16 @@ TEST(HttpsServers, TlsIsReadAsThatOfACleanup) {
                  HasSubstr("unknown key `verify`"));
 }
 
+TEST(HttpsServers, AServersNameIsOneThatACertificateCanHave) {
+  const auto with_name = [](const std::string& name) {
+    return with_app("servers: [\"https://127.0.0.1\"], tls: {server_name: §\"" + name + "\"}");
+  };
+  const auto upstream = app("servers: [\"https://127.0.0.1\"], tls: {server_name: \"reports.internal.\"}");
+  EXPECT_EQ(upstream->servers[0].tls_name, "reports.internal");
+  expect_problem(with_name("."), HasSubstr("expected a host without a port"));
+  expect_problem(with_name(std::string(254, 'a')), HasSubstr("expected a host without a port"));
+}
+
 TEST(HttpsServers, TlsIsNotForPlainHttp) {
   expect_problem(with_app("servers: [\"http://127.0.0.1\", \"unix:/x\"], §tls: {server_name: h}"),
                  "`tls` is for https, and none of the servers is https://");

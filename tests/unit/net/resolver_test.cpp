@@ -1,9 +1,13 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -28,6 +32,8 @@ class FakeServer {
     socklen_t size = sizeof address;
     ::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size);
     ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    const timeval patience{.tv_sec = 30, .tv_usec = 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     name_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
   }
   const std::string& name() const { return name_; }
@@ -138,6 +144,64 @@ TEST_F(ResolverTest, AQuestionMayBeDroppedByItsAnswer) {
   });
   loop.run();
   EXPECT_EQ(lookup, nullptr);
+}
+
+// In a process of its own, whose limit this is. Exits with 0 if all is as it should be.
+[[noreturn]] void look_up_without_descriptors(const std::string& server) {
+  EventLoop loop;
+  Resolver resolver(loop, server);
+  const auto ask = [&] {
+    std::optional<Resolver::Addresses> answer;
+    const auto lookup = resolver.resolve("receiver.example", 80, [&](Resolver::Addresses result) {
+      answer = std::move(result);
+      loop.stop();
+    });
+    loop.run();
+    return std::move(*answer);
+  };
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit none{0, limit.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const auto failed = ask();
+  if (failed || !failed.error().ours) ::_exit(1);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const auto found = ask();
+  ::_exit(found && found->size() == 1 ? 0 : 2);
+}
+
+// The same, with the system's files.
+[[noreturn]] void open_without_descriptors() {
+  EventLoop loop;
+  Resolver resolver(loop);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit none{0, limit.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  if (resolver.open()) ::_exit(1);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::_exit(resolver.open() ? 0 : 2);
+}
+
+int exit_code_of_child(const std::function<void()>& run) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(30);
+    run();
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return status;
+}
+
+TEST_F(ResolverTest, LooksUpNamesAgainOnceThereAreDescriptors) {
+  FakeServer server;
+  std::jthread answering([&] { server.answer_two(true); });
+  EXPECT_EQ(exit_code_of_child([&] { look_up_without_descriptors(server.name()); }), 0);
+}
+
+TEST_F(ResolverTest, TakesNoSettingsForTheSystemsThatItCouldNotRead) {
+  EXPECT_EQ(exit_code_of_child(open_without_descriptors), 0);
 }
 
 }  // namespace
