@@ -122,6 +122,49 @@ TEST_F(Tls, ResumesSessionsOnEveryWorkerInBothVersions) {
   }
 }
 
+TEST_F(Tls, RefusesToRenegotiate) {
+  start(tls_yaml());
+  TlsOptions options = trusting();
+  options.version = TLS1_2_VERSION;
+  TlsClient client = connect_tls(options);
+  ask(client);
+  EXPECT_FALSE(client.renegotiate());
+  EXPECT_THAT(client.failure(), HasSubstr("renegotiation"));
+  TlsClient another = connect_tls(options);
+  ask(another);
+}
+
+TEST_F(Tls, GoesOnWithNewKeysWheneverTheClientWantsThem) {
+  start(tls_yaml());
+  TlsOptions options = trusting();
+  options.version = TLS1_3_VERSION;
+  TlsClient client = connect_tls(options);
+  for (int i = 0; i < 3; ++i) {
+    ask(client);
+    client.renew_keys();
+  }
+  ask(client);
+}
+
+TEST_F(Tls, AResumedSessionIsStillItsClients) {
+  start(tls_yaml("client_ca: \"" + ca_file() + "\", client_subject_header: X-Client-Subject"));
+  const Identity known = make_identity("DNS:client", &ca);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    TlsOptions options = trusting();
+    options.version = version;
+    options.identity = &known;
+    TlsClient first = connect_tls(options);
+    ask(first);
+    const std::string subject = seen_upstream("X-Client-Subject");
+    EXPECT_THAT(subject, StartsWith("CN=test "));
+    options.session = first.session();
+    TlsClient next = connect_tls(options);
+    EXPECT_TRUE(next.resumed());
+    ask(next);
+    EXPECT_EQ(seen_upstream("X-Client-Subject"), subject);
+  }
+}
+
 TEST_F(Tls, ShowsTheCertificateOfTheNameThatIsAskedFor) {
   const Identity wild = make_identity("DNS:*.example.com", &ca);
   const Identity exact = make_identity("DNS:api.example.com,DNS:other.test", &ca);

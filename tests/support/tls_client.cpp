@@ -135,6 +135,16 @@ bool TlsClient::handshake() {
   }
 }
 
+bool TlsClient::renegotiate() {
+  if (SSL_renegotiate(ssl_.get()) != 1) throw std::runtime_error("the client itself does not renegotiate");
+  return handshake();
+}
+
+void TlsClient::renew_keys() {
+  if (SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED) != 1)
+    throw std::runtime_error("the client itself does not renew keys");
+}
+
 std::string TlsClient::protocol() const {
   const unsigned char* name = nullptr;
   unsigned size = 0;

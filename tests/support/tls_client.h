@@ -31,6 +31,10 @@ class TlsClient {
   void send_plain(std::string_view bytes);
   // False when it was refused; failure() says why.
   bool handshake();
+  // With TLS 1.2. As handshake().
+  bool renegotiate();
+  // With TLS 1.3: new keys, also the server's.
+  void renew_keys();
   const std::string& failure() const { return failure_; }
   std::string version() const { return SSL_get_version(ssl_.get()); }
   std::string protocol() const;
