@@ -58,12 +58,6 @@ Result<std::vector<net::Fd>> open_sockets(const config::Listener& listener, std:
   return sockets;
 }
 
-// Something of a file that is read again while hangup runs.
-struct Reloadable {
-  std::string what;  // "certificates of listener public"
-  std::function<Result<void>()> reload;
-};
-
 }  // namespace
 
 class Server::Impl {
@@ -78,6 +72,12 @@ class Server::Impl {
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
  private:
+  // Something of a file that is read again while hangup runs.
+  struct Reloadable {
+    std::string what;  // "certificates of listener public"
+    std::function<Result<void>()> reload;
+  };
+
   void open_access();
   Result<void> open_outbox();
   Result<void> open_admin();
