@@ -33,7 +33,8 @@ TEST(WayIn, WhatIsNoNetworkIsAProblemWhereItStands) {
 }
 
 TEST(WayIn, IsPlainTextWithoutAProxyByDefault) {
-  const Listener& listener = valid(with(""))->listeners.front();
+  const auto config = valid(with(""));
+  const Listener& listener = config->listeners.front();
   EXPECT_FALSE(listener.proxy_protocol);
   EXPECT_FALSE(listener.tls);
   EXPECT_EQ(listener.timeouts.handshake, seconds(10));
