@@ -139,7 +139,8 @@ TEST_F(SlowAttack, OfTenThousandIdleConnectionsCostsAFewKilobytesEach) {
   expect_others_served();
   const std::uint64_t grown = hangup->resident_bytes() - calm_memory();
   RecordProperty("bytes_each", static_cast<int>(grown / idle));
-  RecordProperty("cpu_us_each", static_cast<int>((hangup->cpu_time() - cpu_before) / 1us / idle));
+  RecordProperty("cpu_us_each",
+                 static_cast<int>((hangup->cpu_time() - cpu_before) / 1us) / static_cast<int>(idle));
   if (!sanitized) {
     EXPECT_LT(grown / idle, 8192U);
   }

@@ -12,7 +12,7 @@
 namespace hangup::test {
 namespace {
 
-const std::filesystem::path backends = BACKENDS;
+const std::filesystem::path scripts = BACKENDS;
 constexpr std::string_view python = "/usr/bin/python3";
 
 class WebSocket : public ::testing::Test {
@@ -27,7 +27,7 @@ routes: [{{upstream: chat, on_disconnect: {{cleanup: {{url: "{}/left"}}}}}}]
                                                    where_.to_string(), receiver.url()));
   }
   Process client(const std::string& what) {
-    return Process({std::string(python), (backends / "websocket_client.py").string(),
+    return Process({std::string(python), (scripts / "websocket_client.py").string(),
                     "ws://" + hangup_->where().to_string() + "/chat", what},
                    dir_ / "out", dir_ / "err");
   }
@@ -39,7 +39,7 @@ routes: [{{upstream: chat, on_disconnect: {{cleanup: {{url: "{}/left"}}}}}}]
   Receiver receiver;
   TempDir dir_;
   SocketAddress where_ = address(own_host() + ":19100");
-  Server server_{{std::string(python), (backends / "websocket_server.py").string(), where_.host(),
+  Server server_{{std::string(python), (scripts / "websocket_server.py").string(), where_.host(),
                   std::to_string(where_.port())},
                  "python3-websockets"};
   std::unique_ptr<Hangup> hangup_;
