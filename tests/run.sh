@@ -29,14 +29,16 @@ configure_and_build() {  # PRESET CMAKE-ARGUMENT...
   cmake --build --preset "$preset" -j "$jobs" | tail -n 50
 }
 
+# What CI builds from nothing, developers build again and again.
+build_release() { configure_and_build release -DHANGUP_UNITY_TESTS="${CI:+ON}"; }
 stage_release() {
-  configure_and_build release
+  build_release
   ctest --preset release --no-tests=error -j "$test_jobs" -LE real-backend
 }
 # The recipes, before the servers that they are for.
 stage_backends() {
   install_missing "${backend_packages[@]}"
-  configure_and_build release
+  build_release
   cmake --build --preset release -j "$jobs" --target hyper_backend
   ctest --preset release --no-tests=error -j "$test_jobs" -L real-backend
 }
@@ -51,7 +53,7 @@ sanitized() {  # PRESET COMMAND-BEFORE...
   shift
   cmake --preset "$preset" -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
   "$@" cmake --build --preset "$preset" -j "$jobs" --target hangup unit_tests | tail -n 50
-  configure_and_build release
+  build_release
   "$@" ctest --preset "$preset" --no-tests=error -j "$test_jobs" -L unit
   HANGUP_BINARY=$PWD/build/$preset/hangup "$@" ctest --preset release --no-tests=error -j "$test_jobs" -L e2e
 }
@@ -92,7 +94,7 @@ stage_tidy() {
 }
 
 need_release() {
-  [ -x build/release/hangup ] || configure_and_build release
+  [ -x build/release/hangup ] || build_release
 }
 stage_install() {
   need_release
