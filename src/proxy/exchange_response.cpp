@@ -146,7 +146,8 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
   const bool taken =
       stream_->send_body(data, last, last ? forwarded_trailers(trailers, route_->response) : http::Fields());
   if (last) {
-    wait_for_ever();  // on_sent(), or the front end's write_idle
+    heartbeat_due_.reset();  // behind its end there is nothing of the response
+    wait_for_ever();         // on_sent(), or the front end's write_idle
     if (!taken) return on_finishing(false);
     stream_ = nullptr;
     return end(Outcome::completed);
