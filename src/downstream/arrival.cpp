@@ -38,10 +38,10 @@ Arrival::~Arrival() {
   arrived_.seat.reset();
 }
 
-void Arrival::start(const SocketAddress& peer) {
+void Arrival::start() {
   const config::Listener& listener = owner_.listener();
   if (listener.proxy_protocol) {
-    if (!listener.trusted_proxies.contains(peer)) {
+    if (!listener.trusted_proxies.contains(client_)) {
       return fail("it is not one of trusted_proxies, and has to be for proxy_protocol: accept", false);
     }
   } else if (listener.tls) {
@@ -167,9 +167,13 @@ void Arrival::on_deadline() {
   }
 }
 
-void Arrival::arrive(std::optional<Refusal> refusal) {
+void Arrival::end() {
   state_ = State::ended;
   if (deadline_) deadline_->cancel();
+}
+
+void Arrival::arrive(std::optional<Refusal> refusal) {
+  end();
   arrived_.refusal = std::move(refusal);
   owner_.on_arrived(*this, std::move(arrived_));
 }
@@ -180,8 +184,7 @@ void Arrival::fail(std::string reason, bool left) {
 }
 
 void Arrival::refuse() {
-  state_ = State::ended;
-  if (deadline_) deadline_->cancel();
+  end();
   net::Fd socket = arrived_.transport->release();
   arrived_.transport.reset();
   owner_.on_not_admitted(*this,
@@ -190,8 +193,7 @@ void Arrival::refuse() {
 
 void Arrival::close() {
   if (state_ == State::ended) return;
-  state_ = State::ended;
-  if (deadline_) deadline_->cancel();
+  end();
   const net::Fd socket = arrived_.transport->release();
   arrived_.transport.reset();
   arrived_.seat.reset();

@@ -58,7 +58,7 @@ class Arrival final : public net::Transport::Handler {
   virtual ~Arrival();
 
   // Once, when `self` is set. May end it.
-  void start(const SocketAddress& peer);
+  void start();
   // Ends it, in silence.
   void close();
 
@@ -81,6 +81,7 @@ class Arrival final : public net::Transport::Handler {
   void on_nothing_more();
   void on_deadline();
 
+  void end();
   void arrive(std::optional<Refusal> refusal = {});
   void fail(std::string reason, bool left);
   void refuse();

@@ -53,10 +53,9 @@ class EvhttpFrontEnd final : public FrontEnd,
   void on_admitted(Admission::Newcomer newcomer) override {
     // With the PROXY protocol, who the client is becomes known when it has arrived.
     if (!listener_.proxy_protocol && !admission_.admit_client(newcomer)) return;
-    const SocketAddress peer = newcomer.peer;
     arrivals_.push_front(std::make_unique<Arrival>(*this, std::move(newcomer)));
     arrivals_.front()->self = arrivals_.begin();
-    arrivals_.front()->start(peer);
+    arrivals_.front()->start();
   }
   void pause_accepting() override { server_.pause_accepting(); }
   void resume_accepting() override { server_.resume_accepting(); }

@@ -2,10 +2,12 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
 
+#include <hangup/http/message.h>
 #include <hangup/net/transport.h>
 
 namespace hangup::downstream {
@@ -17,11 +19,16 @@ constexpr int refusal_reads_per_turn = 4;
 constexpr int most_refusal_reads = 64;
 
 std::string refusal_text(std::string_view why) {
-  std::string body("503 Service Unavailable\n");
-  body.append(why).append("\n");
-  std::string text("HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n");
-  text.append("Retry-After: 1\r\nContent-Length: ").append(std::to_string(body.size()));
-  return text.append("\r\nConnection: close\r\n\r\n").append(body);
+  std::string body("503 ");
+  body.append(http::reason_phrase(503)).append("\n").append(why).append("\n");
+  const std::string length = std::to_string(body.size());
+  const std::array<http::Field, 4> fields = {{{"Content-Type", "text/plain; charset=utf-8"},
+                                              {"Retry-After", "1"},
+                                              {"Content-Length", length},
+                                              {"Connection", "close"}}};
+  std::string text;
+  http::append_response_start(text, 503, {}, fields);
+  return text.append("\r\n").append(body);
 }
 
 }  // namespace
