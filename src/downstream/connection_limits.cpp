@@ -4,18 +4,11 @@
 #include <bit>
 #include <cstring>
 
+#include <hangup/base/counter.h>
 #include <hangup/downstream/connection_limits.h>
 
 namespace hangup::downstream {
 namespace {
-
-bool take_one_of(std::atomic<std::size_t>& taken, std::size_t limit) {
-  std::size_t count = taken.load();
-  do {
-    if (count >= limit) return false;
-  } while (!taken.compare_exchange_weak(count, count + 1));
-  return true;
-}
 
 // An IPv4 address, or the first half of an IPv6 one: whoever has a /64 has all of its addresses. Nothing for
 // a UNIX socket. The marked IPv4 addresses are a part of IPv6 (0:1::/32) that nobody has.
@@ -57,7 +50,7 @@ ConnectionLimits::ConnectionLimits(const config::Listener::Connections& config, 
     : config_(config), most_(most) {}
 
 ConnectionPlace ConnectionLimits::take() {
-  return take_one_of(open_, most_) ? ConnectionPlace(*this) : ConnectionPlace();
+  return take_one(open_, most_) ? ConnectionPlace(*this) : ConnectionPlace();
 }
 
 ConnectionPlace ConnectionLimits::take_or_wait(Waiter& waiter) {
@@ -86,7 +79,7 @@ void ConnectionLimits::forget(Waiter& waiter) {
 }
 
 bool ConnectionLimits::begin_refusal() {
-  return take_one_of(refusals_, most_refusals);
+  return take_one(refusals_, most_refusals);
 }
 
 void ConnectionLimits::release() {

@@ -3,18 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <hangup/base/counter.h>
+
 namespace hangup::upstream {
-namespace {
-
-bool take_one(std::atomic<std::size_t>& taken, std::size_t limit) {
-  std::size_t count = taken.load();
-  do {
-    if (count >= limit) return false;
-  } while (!taken.compare_exchange_weak(count, count + 1));
-  return true;
-}
-
-}  // namespace
 
 SharedUpstream::SharedUpstream(std::shared_ptr<const config::Upstream> config)
     : config_(std::move(config)), servers_(config_->servers.size()) {}
