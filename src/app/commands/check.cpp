@@ -9,7 +9,6 @@
 
 #include <hangup/app/commands.h>
 #include <hangup/cleanup/cleanup.h>
-#include <hangup/upstream/upstream.h>
 
 namespace hangup::app::commands {
 namespace {
