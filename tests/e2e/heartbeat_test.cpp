@@ -117,11 +117,14 @@ class HeartbeatBefore : public Heartbeat {
                              .send(chunk("two\n") + std::string(last_chunk)));
     start_with("chunk");
   }
-  // Runs it, lets eight heartbeats come, and returns what it printed.
+  // Runs it, lets its eight heartbeats come, and returns what it printed.
   std::string output_of(std::vector<std::string> command) {
     Process client(std::move(command), dir_ / "out", dir_ / "err");
     upstream.wait_for_request("/work");
-    std::this_thread::sleep_for(1s);
+    // One that asked later and has had all of its heartbeats: so has the first.
+    Client later = connect();
+    later.send(get("/work"));
+    later.read_raw_until("one\n\r\n00000000");
     upstream.open("beaten");
     const auto exit = client.wait();
     EXPECT_TRUE(exit && exit->status == 0) << read_file(dir_ / "err");
