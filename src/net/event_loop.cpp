@@ -10,21 +10,33 @@
 namespace hangup::net {
 namespace {
 
-// A deadline on libevent's heap. Moving it later leaves the event where it is: when that fires too early, it
-// is set again.
-class LoopTimer final : public Timer {
+// Alarms kept for the timers to come; what a storm has left over is freed.
+constexpr std::size_t most_spare_alarms = 1024;
+
+}  // namespace
+
+// A deadline on libevent's heap. Moving it later, or cancelling it, leaves the event where it is: when that
+// fires too early, it is set again. So an exchange, whose timer is the alarm of one before it, as a rule
+// finds it armed already for some time before its own deadline, and touches the heap not at all.
+class EventLoop::Alarm {
  public:
-  LoopTimer(event_base* base, std::function<void()> on_fire)
-      : event_(event_new(base, -1, 0, &LoopTimer::fired, this)), on_fire_(std::move(on_fire)) {
+  explicit Alarm(event_base* base) : event_(event_new(base, -1, 0, &Alarm::fired, this)) {
     if (event_ == nullptr) std::abort();
   }
-  ~LoopTimer() override { event_free(event_); }
+  ~Alarm() { event_free(event_); }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
 
-  void set(MonoTime when) override {
+  void begin(std::function<void()> on_fire) { on_fire_ = std::move(on_fire); }
+  void end() {
+    wanted_.reset();
+    on_fire_ = nullptr;
+  }
+  void set(MonoTime when) {
     wanted_ = when;
     if (!armed_ || when < *armed_) arm();
   }
-  void cancel() override { wanted_.reset(); }
+  void cancel() { wanted_.reset(); }
 
  private:
   void arm() {
@@ -38,12 +50,12 @@ class LoopTimer final : public Timer {
     armed_ = *wanted_;
   }
   static void fired(evutil_socket_t, short, void* self) {
-    auto* timer = static_cast<LoopTimer*>(self);
-    timer->armed_.reset();
-    if (!timer->wanted_) return;
-    if (std::chrono::steady_clock::now() < *timer->wanted_) return timer->arm();
-    timer->wanted_.reset();
-    const auto on_fire = timer->on_fire_;  // the timer may go while it runs
+    auto* alarm = static_cast<Alarm*>(self);
+    alarm->armed_.reset();
+    if (!alarm->wanted_) return;
+    if (std::chrono::steady_clock::now() < *alarm->wanted_) return alarm->arm();
+    alarm->wanted_.reset();
+    const auto on_fire = alarm->on_fire_;  // the timer may go while it runs
     on_fire();
   }
 
@@ -53,13 +65,43 @@ class LoopTimer final : public Timer {
   std::optional<MonoTime> armed_;  // not later than wanted_
 };
 
-}  // namespace
+// Somebody's use of an alarm.
+class EventLoop::LoopTimer final : public Timer {
+ public:
+  LoopTimer(EventLoop& loop, std::function<void()> on_fire) : loop_(loop), alarm_(loop.take_alarm()) {
+    alarm_->begin(std::move(on_fire));
+  }
+  ~LoopTimer() override {
+    alarm_->end();
+    loop_.give_back(std::move(alarm_));
+  }
+  void set(MonoTime when) override { alarm_->set(when); }
+  void cancel() override { alarm_->cancel(); }
+
+ private:
+  EventLoop& loop_;
+  std::unique_ptr<Alarm> alarm_;
+};
+
+std::unique_ptr<EventLoop::Alarm> EventLoop::take_alarm() {
+  if (spare_alarms_.empty()) return std::make_unique<Alarm>(base_.get());
+  auto alarm = std::move(spare_alarms_.back());
+  spare_alarms_.pop_back();
+  return alarm;
+}
+
+void EventLoop::give_back(std::unique_ptr<Alarm> alarm) {
+  if (spare_alarms_.size() < most_spare_alarms) spare_alarms_.push_back(std::move(alarm));
+}
 
 void EventLoop::BaseDeleter::operator()(event_base* base) const {
   event_base_free(base);
 }
 
 EventLoop::EventLoop() : read_buffer_(std::make_unique_for_overwrite<char[]>(read_buffer_size)) {
+  // What it would use anyway, but for calloc(), which in glibc goes past the thread's cache: evhttp calls it
+  // six times for each request.
+  event_set_mem_functions(&std::malloc, &std::realloc, &std::free);
   event_config* config = event_config_new();
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
   event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE);
@@ -75,6 +117,7 @@ EventLoop::EventLoop() : read_buffer_(std::make_unique_for_overwrite<char[]>(rea
 
 EventLoop::~EventLoop() {
   while (!deferred_.empty()) const auto dropped = std::exchange(deferred_, {});  // which may defer more
+  spare_alarms_.clear();
   event_free(wakeup_event_);
 }
 
@@ -86,7 +129,7 @@ WallTime EventLoop::wall() const {
 }
 
 std::unique_ptr<Timer> EventLoop::make_timer(std::function<void()> on_fire) {
-  return std::make_unique<LoopTimer>(base_.get(), std::move(on_fire));
+  return std::make_unique<LoopTimer>(*this, std::move(on_fire));
 }
 
 void EventLoop::run() {
@@ -128,8 +171,9 @@ void EventLoop::run_posted() {
 
 void EventLoop::run_deferred() {
   while (!deferred_.empty()) {
-    auto work = std::exchange(deferred_, {});
-    for (auto& each : work) each();
+    running_.swap(deferred_);
+    for (auto& each : running_) each();
+    running_.clear();
   }
 }
 

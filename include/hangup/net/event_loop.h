@@ -50,12 +50,18 @@ class EventLoop final : public Scheduler {
   struct BaseDeleter {
     void operator()(event_base* base) const;
   };
+  class Alarm;
+  class LoopTimer;
+  std::unique_ptr<Alarm> take_alarm();
+  void give_back(std::unique_ptr<Alarm> alarm);
   void run_deferred();
   void run_posted();
 
   std::unique_ptr<event_base, BaseDeleter> base_;
   std::unique_ptr<char[]> read_buffer_;
+  std::vector<std::unique_ptr<Alarm>> spare_alarms_;
   std::vector<std::move_only_function<void()>> deferred_;
+  std::vector<std::move_only_function<void()>> running_;  // of the deferred ones; keeps its memory
   std::function<void()> end_of_turn_;
   bool stopping_ = false;
 

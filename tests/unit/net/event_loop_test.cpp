@@ -74,6 +74,28 @@ TEST(EventLoop, ATimerMayBeDestroyedByItsOwnCallback) {
   EXPECT_EQ(timer, nullptr);
 }
 
+// Its alarm may be set still for the sake of the one before it.
+TEST(EventLoop, ATimerKnowsNothingOfTheOneWhosePlaceItTakes) {
+  EventLoop loop;
+  const MonoTime start = loop.now();
+  for (const auto& [before, own] : {std::pair(2ms, 6ms), std::pair(60'000ms, 4ms), std::pair(1ms, 1ms)}) {
+    auto other = loop.make_timer([] { ADD_FAILURE() << "was destroyed"; });
+    other->set(loop.now() + before);
+    other.reset();
+    int fired = 0;
+    const MonoTime due = loop.now() + own;
+    const auto timer = loop.make_timer([&] {
+      ++fired;
+      EXPECT_GE(loop.now(), due);
+      loop.stop();
+    });
+    timer->set(due);
+    loop.run();
+    EXPECT_EQ(fired, 1);
+  }
+  EXPECT_LT(loop.now() - start, 30s);
+}
+
 TEST(EventLoop, DeferredWorkRunsBeforeTheLoopWaitsAgainAndMayDeferMore) {
   EventLoop loop;
   std::vector<int> ran;
