@@ -1,5 +1,6 @@
 #include "cleanup/journal.h"
 
+#include "cleanup/checksum.h"
 #include "cleanup/journal_format.h"
 
 #include <fcntl.h>

@@ -1,8 +1,6 @@
 // The bytes of an in-flight journal: see journal.h.
 #pragma once
 
-#include <zlib.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -51,11 +49,6 @@ constexpr std::uint32_t phase_of(std::uint32_t state) {
 }
 constexpr bool finishing_of(std::uint32_t state) {
   return (state >> 16U & 0xffU) != 0;
-}
-
-inline std::uint32_t checksum(std::string_view bytes) {
-  return static_cast<std::uint32_t>(
-      ::crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace hangup::cleanup::journal_format

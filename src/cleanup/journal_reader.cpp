@@ -1,3 +1,4 @@
+#include "cleanup/checksum.h"
 #include "cleanup/journal.h"
 #include "cleanup/journal_format.h"
 #include "cleanup/snapshot.h"

@@ -1,12 +1,12 @@
 #include "cleanup/spool.h"
 
 #include "cleanup/bytes.h"
+#include "cleanup/checksum.h"
 #include "cleanup/delivery_codec.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cerrno>
 #include <cstring>
@@ -22,11 +22,6 @@ constexpr std::uint64_t most_bytes = 64 * 1024 * 1024;
 // A record is the length of what follows the checksum, the checksum, and the deliveries, each with its
 // length.
 constexpr std::size_t head_bytes = 2 * sizeof(std::uint32_t);
-
-std::uint32_t checksum(std::string_view bytes) {
-  return static_cast<std::uint32_t>(
-      ::crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
-}
 
 std::vector<Delivery> decode_exchange(std::string_view bytes) {
   std::vector<Delivery> deliveries;

@@ -284,15 +284,25 @@ void Exchange::transition(Phase next) {
 
 void Exchange::enter_journal() {
   if (proxy_.needs().journal == nullptr || !plan_->snapshot.wanted()) return;
-  if (in_flight_ != InFlightJournal::none) return renew_journal();  // a retry: at another server
+  if (in_flight_ != InFlightJournal::none) {  // a retry: at another server
+    journal_stale_ = true;
+    return renew_journal();
+  }
   in_flight_ = proxy_.needs().journal->enter(snapshot());
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, phase_);
 }
 
-// More is known of what the cleanups name.
 void Exchange::renew_journal() {
-  if (in_flight_ != InFlightJournal::none)
+  if (std::exchange(journal_stale_, false) && in_flight_ != InFlightJournal::none)
     in_flight_ = proxy_.needs().journal->replace(in_flight_, snapshot());
+}
+
+// Before anything of it goes to the client, or, when nothing goes, at the end of this turn of the loop. What
+// came with the whole response is noted no more: the exchange ends.
+void Exchange::renew_journal_soon() {
+  if (in_flight_ == InFlightJournal::none || std::exchange(journal_stale_, true)) return;
+  proxy_.needs().scheduler.defer(
+      [this] { renew_journal(); });  // what destroys us comes later in the same queue
 }
 
 void Exchange::leave_journal() {
@@ -363,10 +373,10 @@ void Exchange::reply(int status, std::string_view message) {
   status_ = status;
   first_byte_ = proxy_.needs().scheduler.now();
   const ErrorReply reply = make_error_reply(status, message, request_id(), head_.fields);
-  const std::string date = http_date(proxy_.needs().scheduler.wall());
   const std::string allow = join(allowed_methods_);
   std::vector<http::Field>& fields = proxy_.fields();
-  fields.assign({{"Date", date}, {"Content-Type", reply.content_type}, {"X-Request-Id", request_id()}});
+  fields.assign(
+      {{"Date", proxy_.date()}, {"Content-Type", reply.content_type}, {"X-Request-Id", request_id()}});
   if (!allow.empty()) fields.push_back({"Allow", allow});
   if (!challenge_.empty()) fields.push_back({"WWW-Authenticate", challenge_});
   if (status == 503) fields.push_back({"Retry-After", "1"});

@@ -92,6 +92,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   void enter_journal();
   void renew_journal();
+  void renew_journal_soon();
   void leave_journal();
   std::string_view snapshot() const;
 
@@ -142,6 +143,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::unique_ptr<JsonCapture> request_json_;
   std::unique_ptr<JsonCapture> response_json_;
   cleanup::InFlightJournal::Entry in_flight_ = cleanup::InFlightJournal::none;
+  bool journal_stale_ = false;  // more is known of what the cleanups name
 
   std::optional<http::ResponseHead> response_;
   int status_ = 0;  // what the client got

@@ -40,7 +40,7 @@ void Exchange::on_response_head(http::ResponseHead head) {
   wait_at_most(timeouts().idle);
   if (!plan_->response_json.empty() && json_in(response_->fields) != JsonIn::nothing)
     response_json_ = std::make_unique<JsonCapture>(plan_->response_json, json_in(response_->fields));
-  if (plan_->snapshot.names_response()) renew_journal();
+  if (plan_->snapshot.names_response()) renew_journal_soon();
   if (stream_ == nullptr) {
     if (response_->status == 101) end(Outcome::client_gone);  // nobody is there to go on with
     return;
@@ -50,8 +50,7 @@ void Exchange::on_response_head(http::ResponseHead head) {
   std::vector<http::Field>& fields = proxy_.fields();
   fields.clear();
   RenderedValues values;
-  forward_response_fields(fields, values, *response_, route_->response, variables(),
-                          proxy_.needs().scheduler.wall());
+  forward_response_fields(fields, values, *response_, route_->response, variables(), proxy_.date());
   const bool switches = response_->status == 101;
   if (switches) {
     fields.push_back({"Connection", "Upgrade"});
@@ -133,9 +132,9 @@ void Exchange::open_tunnel() {
 
 void Exchange::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
   if (last) server_done();
-  // Before the client can act on it.
-  if (response_json_ && response_json_->feed(data) && plan_->snapshot.names_response()) renew_journal();
-  if (stream_ == nullptr) {  // the client has gone, and the work was to go on
+  if (response_json_ && response_json_->feed(data) && plan_->snapshot.names_response()) renew_journal_soon();
+  if (!last) renew_journal();  // before the client can act on it
+  if (stream_ == nullptr) {    // the client has gone, and the work was to go on
     if (!last) return wait_at_most(timeouts().idle);
     finished_without_client_ = true;
     return end(Outcome::client_gone);
@@ -148,7 +147,10 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
   if (last) {
     heartbeat_due_.reset();  // behind its end there is nothing of the response
     wait_for_ever();         // on_sent(), or the front end's write_idle
-    if (!taken) return on_finishing(false);
+    if (!taken) {
+      renew_journal();
+      return on_finishing(false);
+    }
     stream_ = nullptr;
     return end(Outcome::completed);
   }

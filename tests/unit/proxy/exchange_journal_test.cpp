@@ -107,12 +107,34 @@ TEST_F(JournalTest, HearsOfTheResponsesHeadAndOfAFieldOfItsBody) {
   get_and_connect();
   told();
   respond("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");
+  scheduler.run();
   EXPECT_THAT(told(), ElementsAre("phase streaming_response", "replace"));
   observer().on_response_body("{\"id\":\"se", false, {});
   EXPECT_THAT(told(), IsEmpty());
   observer().on_response_body("ven\",", false, {});
   EXPECT_THAT(told(), ElementsAre("replace"));
   EXPECT_THAT(journal.snapshots.back(), HasSubstr("seven"));
+}
+
+TEST_F(JournalTest, HearsOfTheResponsesHeadBeforeTheClientSeesAnyOfIt) {
+  call("http://127.0.0.1:9/jobs/{response.header.x-job}");
+  get_and_connect();
+  respond("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  told();
+  journal.on_replace = [this] { EXPECT_EQ(client->body, ""); };
+  observer().on_response_body("o", false, {});
+  EXPECT_THAT(told(), ElementsAre("replace"));
+  EXPECT_EQ(client->body, "o");
+}
+
+TEST_F(JournalTest, IsNotToldOfTheResponseOfAnExchangeThatEndsWithItAtOnce) {
+  call("http://127.0.0.1:9/jobs/{response.header.x-job}");
+  get_and_connect();
+  told();
+  respond("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  observer().on_response_body("ok", true, {});
+  scheduler.run();
+  EXPECT_THAT(told(), ElementsAre("phase streaming_response", "finishing", "leave"));
 }
 
 TEST_F(JournalTest, HearsOfAFieldOfTheRequestsBody) {

@@ -190,6 +190,7 @@ class FakeJournal final : public cleanup::InFlightJournal {
   std::vector<std::string> told;
   std::vector<std::string> snapshots;
   std::function<void()> on_leave = [] {};
+  std::function<void()> on_replace = [] {};
 
   Entry enter(std::string_view snapshot) override {
     told.emplace_back("enter");
@@ -197,6 +198,7 @@ class FakeJournal final : public cleanup::InFlightJournal {
     return full ? none : entry_;
   }
   Entry replace(Entry entry, std::string_view snapshot) override {
+    on_replace();
     tell(entry, "replace");
     snapshots.emplace_back(snapshot);
     return ++entry_;
