@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include <hangup/base/text.h>
@@ -55,9 +56,29 @@ void append_percent_encoded(std::string& out, std::string_view value) {
   }
 }
 
+// Eight bytes at a time: the high bit of each byte of `odd` is set where one is not plain ASCII of JSON. A
+// borrow may set one too many above one that is set rightly, never one alone.
+std::size_t plain_json_prefix(std::string_view value) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t high = ones * 0x80;
+  const auto zero_bytes = [](std::uint64_t word) { return (word - ones) & ~word; };
+  std::size_t at = 0;
+  for (; at + sizeof(std::uint64_t) <= value.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, value.data() + at, sizeof word);
+    const std::uint64_t control = word - ones * 0x20;
+    const std::uint64_t odd = word | control | zero_bytes(word ^ (ones * '"')) |
+                              zero_bytes(word ^ (ones * '\\')) | zero_bytes(word ^ (ones * 0x7f));
+    if ((odd & high) != 0) break;
+  }
+  const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+  while (at < value.size() && is_plain(value[at])) ++at;
+  return at;
+}
+
 void append_json_escaped(std::string& out, std::string_view value) {
   std::size_t plain = 0;  // start of the run that needs nothing
-  std::size_t at = 0;
+  std::size_t at = plain_json_prefix(value);
   const auto take_run = [&] { out.append(value, plain, at - plain); };
   while (at < value.size()) {
     const auto byte = static_cast<std::uint8_t>(value[at]);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -66,6 +67,13 @@ constexpr unsigned hex_value(char c) {
   return is(c, digit_char) ? static_cast<unsigned>(c - '0') : (static_cast<unsigned>(c) | 0x20U) - 'a' + 10;
 }
 
+// Eight bytes as a number of which the first is the lowest.
+inline std::uint64_t load_word(const char* bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof word);
+  return std::endian::native == std::endian::little ? word : std::byteswap(word);
+}
+
 // run_of(text, value_char), eight bytes at a time while there is neither a control nor a tab.
 inline std::size_t run_of_value_chars(std::string_view text) {
   constexpr std::uint64_t ones = 0x0101010101010101;
@@ -73,16 +81,17 @@ inline std::size_t run_of_value_chars(std::string_view text) {
   constexpr std::size_t step = sizeof(std::uint64_t);
   std::size_t length = 0;
   while (text.size() - length >= step) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + length, step);
+    const std::uint64_t word = load_word(text.data() + length);
     const std::uint64_t below_space = (word - ones * 0x20) & ~word & high;
     const std::uint64_t del = word ^ (ones * 0x7f);
     const std::uint64_t is_del = (del - ones) & ~del & high;
-    if ((below_space | is_del) != 0) {
-      const std::size_t run = run_of(text.substr(length, step), value_char);
-      if (run < step) return length + run;
+    if (const std::uint64_t odd = below_space | is_del; odd == 0) {
+      length += step;
+    } else {  // the first that is marked is so rightly: a borrow only reaches those above
+      length += static_cast<std::size_t>(std::countr_zero(odd)) / 8;
+      if (text[length] != '\t') return length;
+      ++length;
     }
-    length += step;
   }
   return length + run_of(text.substr(length), value_char);
 }

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cstring>
 
 #include <hangup/http/message.h>
 
@@ -11,10 +12,28 @@ void append_number(std::string& out, std::uint64_t number) {
   out.append(digits, end);
 }
 
+// Room is made once for all of them.
 void append_fields(std::string& out, std::span<const Field> fields) {
-  for (const auto& [name, value] : fields) {
-    out.append(name).append(": ").append(value).append("\r\n");
-  }
+  constexpr std::string_view colon = ": ";
+  constexpr std::string_view line_end = "\r\n";
+  const std::size_t before = out.size();
+  std::size_t after = before;
+  for (const auto& [name, value] : fields)
+    after += name.size() + colon.size() + value.size() + line_end.size();
+  out.resize_and_overwrite(after, [&](char* text, std::size_t) {
+    char* at = text + before;
+    const auto put = [&at](std::string_view bytes) {
+      std::memcpy(at, bytes.data(), bytes.size());
+      at += bytes.size();
+    };
+    for (const auto& [name, value] : fields) {
+      put(name);
+      put(colon);
+      put(value);
+      put(line_end);
+    }
+    return after;
+  });
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include <hangup/net/send_queue.h>
 
@@ -8,17 +9,17 @@ namespace {
 // A queue that was long gives its memory back when it is empty.
 constexpr std::size_t kept_capacity = 4096;
 
-iovec piece(std::string_view bytes) {
-  return {const_cast<char*>(bytes.data()), bytes.size()};
-}
-
 }  // namespace
 
 IoResult SendQueue::write(Transport& transport, std::string_view more, std::string_view suffix) {
   const std::size_t queued = size();
-  const iovec pieces[] = {piece(std::string_view(bytes_).substr(sent_)), piece(more), piece(suffix)};
-  if (queued + more.size() + suffix.size() == 0) return {};
-  const IoResult result = transport.write(queued == 0 ? std::span(pieces).subspan(1) : std::span(pieces));
+  std::array<iovec, 3> pieces;
+  std::size_t count = 0;
+  for (const std::string_view bytes : {std::string_view(bytes_).substr(sent_), more, suffix}) {
+    if (!bytes.empty()) pieces[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
+  }
+  if (count == 0) return {};
+  const IoResult result = transport.write(std::span(pieces).first(count));
   if (result.status == IoResult::Status::failed) return result;
 
   std::size_t taken = result.bytes;

@@ -94,7 +94,9 @@ IoResult Transport::write(std::span<const iovec> pieces) {
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
   for (;;) {
-    const ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t count = pieces.size() == 1
+                              ? ::send(socket_.get(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+                              : ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
     if (count >= 0) {
       written_ += static_cast<std::uint64_t>(count);
       return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};

@@ -1,12 +1,12 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include <hangup/base/text.h>
@@ -15,175 +15,182 @@
 namespace hangup::observe {
 namespace {
 
-constexpr std::size_t batch_bytes = 16 * 1024;
+// Each wakes the thread that writes.
+constexpr std::size_t batch_bytes = 32 * 1024;
 
-template <std::integral Number>
-void append_number(std::string& out, Number number) {
-  std::array<char, 24> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out.append(digits.data(), end);
-}
+// Writes one line where there is room for all of it: no bounds to check, and none of them moves what was
+// written.
+class Line {
+ public:
+  explicit Line(char* at) : at_(at) {}
+  char* end() const { return at_; }
 
-// `number` in at least `width` digits.
-void append_padded(std::string& out, unsigned number, unsigned width) {
-  std::array<char, 10> digits;
-  std::size_t first = digits.size();
-  for (; number != 0 || width != 0; number /= 10) {
-    digits[--first] = static_cast<char>('0' + number % 10);
-    if (width != 0) --width;
+  void text(std::string_view text) {
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
   }
-  out.append(digits.data() + first, digits.size() - first);
-}
-
-void append_rfc3339(std::string& out, WallTime time) {
-  using namespace std::chrono;
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  const hh_mm_ss clock(floor<milliseconds>(time) - day);
-  append_padded(out, static_cast<unsigned>(static_cast<int>(date.year())), 4);
-  out += '-';
-  append_padded(out, static_cast<unsigned>(date.month()), 2);
-  out += '-';
-  append_padded(out, static_cast<unsigned>(date.day()), 2);
-  out += 'T';
-  append_padded(out, static_cast<unsigned>(clock.hours().count()), 2);
-  out += ':';
-  append_padded(out, static_cast<unsigned>(clock.minutes().count()), 2);
-  out += ':';
-  append_padded(out, static_cast<unsigned>(clock.seconds().count()), 2);
-  out += '.';
-  append_padded(out, static_cast<unsigned>(clock.subseconds().count()), 3);
-  out += 'Z';
-}
-
-// Milliseconds with the microseconds as decimals.
-void append_ms(std::string& out, Duration duration) {
-  const auto us =
-      std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count(), 0);
-  append_number(out, us / 1000);
-  out += '.';
-  append_padded(out, static_cast<unsigned>(us % 1000), 3);
-}
-
-void append_ms(std::string& out, const std::optional<Duration>& duration) {
-  if (duration) {
-    append_ms(out, *duration);
-  } else {
-    out += "null";
+  template <std::integral Number>
+  void number(Number number) {
+    at_ = std::to_chars(at_, at_ + 20, number).ptr;
   }
-}
-
-void append_string(std::string& out, std::string_view value) {
-  out += '"';
-  append_json_escaped(out, value);
-  out += '"';
-}
-
-void append_string_or_null(std::string& out, std::string_view value) {
-  if (value.empty()) {
-    out += "null";
-  } else {
-    append_string(out, value);
+  void three_digits(unsigned number) {
+    *at_++ = static_cast<char>('0' + number / 100 % 10);
+    *at_++ = static_cast<char>('0' + number / 10 % 10);
+    *at_++ = static_cast<char>('0' + number % 10);
   }
-}
-
-void append_address(std::string& out, std::string_view ip, std::uint16_t port) {
-  const bool v6 = ip.find(':') != std::string_view::npos;
-  out += v6 ? "\"[" : "\"";
-  append_json_escaped(out, ip);
-  if (v6) out += ']';
-  if (port != 0) {
-    out += ':';
-    append_number(out, port);
+  // The inside of a string.
+  void escaped(std::string_view value) {
+    if (plain_json_prefix(value) == value.size()) return text(value);
+    std::string rewritten;
+    append_json_escaped(rewritten, value);
+    text(rewritten);
   }
-  out += '"';
-}
-
-void append_cleanup(std::string& out, const AccessRecord& record) {
-  const auto append_skipped = [&] {
-    out += "\"skipped: ";
-    append_json_escaped(out, record.cleanup_skipped);
-    out += '"';
-  };
-  if (!record.cleanup_ids.empty()) {
+  void string(std::string_view value) {
+    *at_++ = '"';
+    escaped(value);
+    *at_++ = '"';
+  }
+  void string_or_null(std::string_view value) {
+    if (value.empty()) return text("null");
+    string(value);
+  }
+  // RFC 3339.
+  void time(WallTime time, SecondText& seconds) {
+    using namespace std::chrono;
+    text(seconds.at(time).substr(0, std::string_view("2026-03-01T08:15:30").size()));
+    text(".");
+    three_digits(
+        static_cast<unsigned>((floor<milliseconds>(time) - floor<std::chrono::seconds>(time)).count()));
+    text("Z");
+  }
+  // Milliseconds with the microseconds as decimals.
+  void ms(const std::optional<Duration>& duration) {
+    if (!duration) return text("null");
+    const auto us =
+        std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(*duration).count(), 0);
+    number(us / 1000);
+    text(".");
+    three_digits(static_cast<unsigned>(us % 1000));
+  }
+  void address(std::string_view ip, std::uint16_t port) {
+    const bool v6 = ip.find(':') != std::string_view::npos;
+    text(v6 ? "\"[" : "\"");
+    escaped(ip);
+    if (v6) text("]");
+    if (port != 0) {
+      text(":");
+      number(port);
+    }
+    text("\"");
+  }
+  void cleanup(const AccessRecord& record) {
+    if (record.cleanup_ids.empty() && record.cleanup_skipped.empty()) return text("null");
+    if (record.cleanup_ids.empty()) return skipped(record.cleanup_skipped);
     char separator = '[';
     for (const std::string& id : record.cleanup_ids) {
-      out += separator;
-      append_string(out, id);
+      *at_++ = separator;
+      string(id);
       separator = ',';
     }
     if (!record.cleanup_skipped.empty()) {
-      out += ',';
-      append_skipped();
+      text(",");
+      skipped(record.cleanup_skipped);
     }
-    out += ']';
-  } else if (!record.cleanup_skipped.empty()) {
-    append_skipped();
-  } else {
-    out += "null";
+    text("]");
   }
+
+ private:
+  void skipped(std::string_view reason) {
+    text("\"skipped: ");
+    escaped(reason);
+    text("\"");
+  }
+
+  char* at_;
+};
+
+// An upper bound: each byte of a string may become "\u00XX".
+std::size_t room_for(const AccessRecord& record) {
+  constexpr std::size_t names_and_numbers = 1024;
+  std::size_t strings = 0;
+  for (const std::string_view each :
+       {record.request_id, record.client_ip, record.peer_ip, record.user, record.tls_version,
+        record.tls_cipher, record.method, record.host, record.path, record.route, record.upstream,
+        record.cleanup_skipped, record.error})
+    strings += each.size();
+  for (const std::string& id : record.cleanup_ids) strings += id.size() + 3;
+  return names_and_numbers + 6 * strings;
+}
+
+char* write_json(char* at, const AccessRecord& record, SecondText& seconds) {
+  Line line(at);
+  line.text(R"({"time":")");
+  line.time(record.start, seconds);
+  line.text(R"(","type":"exchange","request_id":)");
+  line.string(record.request_id);
+  line.text(R"(,"client":)");
+  line.address(record.client_ip, record.client_port);
+  line.text(R"(,"peer":)");
+  if (record.peer_ip.empty()) {
+    line.text("null");
+  } else {
+    line.address(record.peer_ip, record.peer_port);
+  }
+  line.text(R"(,"user":)");
+  line.string_or_null(record.user);
+  line.text(R"(,"tls_version":)");
+  line.string_or_null(record.tls_version);
+  line.text(R"(,"tls_cipher":)");
+  line.string_or_null(record.tls_cipher);
+  line.text(R"(,"method":)");
+  line.string_or_null(record.method);
+  line.text(R"(,"host":)");
+  line.string_or_null(record.host);
+  line.text(R"(,"path":)");
+  line.string_or_null(record.path);
+  line.text(R"(,"route":)");
+  line.string_or_null(record.route);
+  line.text(R"(,"status":)");
+  line.number(record.status);
+  line.text(R"(,"outcome":")");
+  line.text(to_string(record.outcome));
+  line.text(R"(","phase":")");
+  line.text(to_string(record.phase));
+  line.text(R"(","bytes_in":)");
+  line.number(record.bytes_in);
+  line.text(R"(,"bytes_out":)");
+  line.number(record.bytes_out);
+  line.text(R"(,"duration_ms":)");
+  line.ms(record.duration);
+  line.text(R"(,"ttfb_ms":)");
+  line.ms(record.first_byte);
+  line.text(R"(,"upstream":)");
+  line.string_or_null(record.upstream);
+  line.text(R"(,"upstream_ms":)");
+  line.ms(record.upstream_duration);
+  line.text(R"(,"abort_us":)");
+  if (record.abort) {
+    line.number(std::chrono::duration_cast<std::chrono::microseconds>(*record.abort).count());
+  } else {
+    line.text("null");
+  }
+  line.text(R"(,"cleanup":)");
+  line.cleanup(record);
+  if (!record.error.empty()) {
+    line.text(R"(,"error":)");
+    line.string(record.error);
+  }
+  line.text("}\n");
+  return line.end();
 }
 
 }  // namespace
 
-void append_json(std::string& out, const AccessRecord& record) {
-  out += R"({"time":")";
-  append_rfc3339(out, record.start);
-  out += R"(","type":"exchange","request_id":)";
-  append_string(out, record.request_id);
-  out += R"(,"client":)";
-  append_address(out, record.client_ip, record.client_port);
-  out += R"(,"peer":)";
-  if (record.peer_ip.empty()) {
-    out += "null";
-  } else {
-    append_address(out, record.peer_ip, record.peer_port);
-  }
-  out += R"(,"user":)";
-  append_string_or_null(out, record.user);
-  out += R"(,"tls_version":)";
-  append_string_or_null(out, record.tls_version);
-  out += R"(,"tls_cipher":)";
-  append_string_or_null(out, record.tls_cipher);
-  out += R"(,"method":)";
-  append_string_or_null(out, record.method);
-  out += R"(,"host":)";
-  append_string_or_null(out, record.host);
-  out += R"(,"path":)";
-  append_string_or_null(out, record.path);
-  out += R"(,"route":)";
-  append_string_or_null(out, record.route);
-  out += R"(,"status":)";
-  append_number(out, record.status);
-  out += R"(,"outcome":")";
-  out += to_string(record.outcome);
-  out += R"(","phase":")";
-  out += to_string(record.phase);
-  out += R"(","bytes_in":)";
-  append_number(out, record.bytes_in);
-  out += R"(,"bytes_out":)";
-  append_number(out, record.bytes_out);
-  out += R"(,"duration_ms":)";
-  append_ms(out, record.duration);
-  out += R"(,"ttfb_ms":)";
-  append_ms(out, record.first_byte);
-  out += R"(,"upstream":)";
-  append_string_or_null(out, record.upstream);
-  out += R"(,"upstream_ms":)";
-  append_ms(out, record.upstream_duration);
-  out += R"(,"abort_us":)";
-  if (record.abort) {
-    append_number(out, std::chrono::duration_cast<std::chrono::microseconds>(*record.abort).count());
-  } else {
-    out += "null";
-  }
-  out += R"(,"cleanup":)";
-  append_cleanup(out, record);
-  if (!record.error.empty()) {
-    out += R"(,"error":)";
-    append_string(out, record.error);
-  }
-  out += "}\n";
+void append_json(std::string& out, const AccessRecord& record, SecondText& seconds) {
+  const std::size_t before = out.size();
+  out.resize_and_overwrite(before + room_for(record), [&](char* text, std::size_t) {
+    return static_cast<std::size_t>(write_json(text + before, record, seconds) - text);
+  });
 }
 
 AccessLog::AccessLog(std::shared_ptr<spdlog::logger> logger) : logger_(std::move(logger)) {}
@@ -194,7 +201,7 @@ AccessLog::~AccessLog() {
 
 void AccessLog::write(const AccessRecord& record) {
   if (!logger_) return;
-  append_json(buffer_, record);
+  append_json(buffer_, record, seconds_);
   if (buffer_.size() >= batch_bytes) flush();
 }
 

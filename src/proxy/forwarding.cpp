@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include <hangup/base/text.h>
 #include <hangup/config/path.h>
@@ -14,17 +15,36 @@
 namespace hangup::proxy {
 namespace {
 
-// Written afresh for each message.
-constexpr std::array<std::string_view, 2> framing_fields = {"content-length", "transfer-encoding"};
-constexpr std::array<std::string_view, 6> replaced_request_fields = {
-    "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"};
-
 // Many a backend gets its fields as CGI's variables, where X_Forwarded_For and X-Forwarded-For are one (RFC
 // 3875 section 4.1.18): what is replaced or taken away is so in both spellings.
 template <typename Names>
 bool any_of(const Names& names, std::string_view name) {
   return std::ranges::any_of(names, [name](const auto& each) { return http::same_variable(each, name); });
 }
+
+// A few names. That a field's is none of them its length says, as a rule.
+template <std::size_t count>
+class NameSet {
+ public:
+  template <typename... Names>
+  constexpr explicit NameSet(Names... names) : names_{names...} {
+    for (const std::string_view name : names_) lengths_ |= 1U << name.size();
+  }
+  bool contains(std::string_view name) const {
+    return name.size() < 32 && (lengths_ >> name.size() & 1U) != 0 && any_of(names_, name);
+  }
+
+ private:
+  std::array<std::string_view, count> names_;
+  std::uint32_t lengths_ = 0;
+};
+template <typename... Names>
+NameSet(Names...) -> NameSet<sizeof...(Names)>;
+
+// Written afresh for each message.
+constexpr NameSet framing_fields("content-length", "transfer-encoding");
+constexpr NameSet replaced_request_fields("host", "forwarded", "x-forwarded-for", "x-forwarded-host",
+                                          "x-forwarded-proto", "x-request-id");
 
 bool changed(const config::HeaderChanges& changes, std::string_view name) {
   return any_of(changes.remove, name) || std::ranges::any_of(changes.set, [name](const auto& each) {
@@ -57,8 +77,8 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   };
   out.push_back({"Host", context.host});
   for (const http::Field& field : request.fields) {
-    if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) ||
-        any_of(replaced_request_fields, field.name) || any_of(context.subject_headers, field.name) ||
+    if (hop_by_hop.contains(field.name) || framing_fields.contains(field.name) ||
+        replaced_request_fields.contains(field.name) || any_of(context.subject_headers, field.name) ||
         changed(changes, field.name)) {
       continue;
     }
@@ -90,23 +110,24 @@ http::Fields forwarded_trailers(const http::Fields& trailers, const config::Head
 
 void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,
                              const http::ResponseHead& response, const config::HeaderChanges& changes,
-                             const config::VariableSource& variables, WallTime now) {
+                             const config::VariableSource& variables, std::string_view date) {
   const http::HopByHop hop_by_hop(response.fields);
   bool dated = changed(changes, "date");
   for (const http::Field& field : response.fields) {
-    if (hop_by_hop.contains(field.name) || any_of(framing_fields, field.name) || changed(changes, field.name))
+    if (hop_by_hop.contains(field.name) || framing_fields.contains(field.name) ||
+        changed(changes, field.name))
       continue;
     dated = dated || equals_ignoring_case(field.name, "date");
     out.push_back(field);
   }
-  if (!dated) out.push_back({"Date", values.emplace_back(http_date(now))});
+  if (!dated) out.push_back({"Date", date});
   append_set_fields(out, values, changes, variables);
 }
 
 void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response) {
   const http::HopByHop hop_by_hop(response.fields);
   for (const http::Field& field : response.fields) {
-    if (!hop_by_hop.contains(field.name) && !any_of(framing_fields, field.name)) out.push_back(field);
+    if (!hop_by_hop.contains(field.name) && !framing_fields.contains(field.name)) out.push_back(field);
   }
 }
 

@@ -35,10 +35,11 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
                             const http::RequestHead& request, const RequestContext& context,
                             const config::HeaderChanges& changes, const config::VariableSource& variables);
 
-// The same for a response. Adds Date if the server did not (RFC 9110 section 6.6.1).
+// The same for a response. Adds `date` if the server did not (RFC 9110 section 6.6.1); it is good as long as
+// `values`.
 void forward_response_fields(std::vector<http::Field>& out, RenderedValues& values,
                              const http::ResponseHead& response, const config::HeaderChanges& changes,
-                             const config::VariableSource& variables, WallTime now);
+                             const config::VariableSource& variables, std::string_view date);
 
 // The same for an interim (1xx) response, which has nothing that speaks of a body.
 void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response);

@@ -1,5 +1,6 @@
 #include "proxy/access.h"
 #include "proxy/exchange.h"
+#include "proxy/forwarding.h"
 #include "proxy/route_plan.h"
 
 #include <spdlog/logger.h>
@@ -29,7 +30,8 @@ Proxy::Proxy(Dependencies dependencies)
     : needs_(std::move(dependencies)),
       ids_(needs_.scheduler),
       access_(std::make_unique<Access>(needs_.tokens)),
-      guards_paths_(needs_.config->has_access_rules()) {
+      guards_paths_(needs_.config->has_access_rules()),
+      date_(&http_date) {
   for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route);
 }
 

@@ -1,6 +1,7 @@
 // Small things done to text: escaping, and comparing as HTTP does.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ void append_percent_encoded(std::string& out, std::string_view value);
 // Appends `value` escaped for the inside of a JSON string (RFC 8259 section 7), without the quotes. Bytes
 // that are not UTF-8 become U+FFFD, so that the document stays valid.
 void append_json_escaped(std::string& out, std::string_view value);
+// How much of the front is to be escaped in no way. May be less than all of that where `value` is not ASCII.
+std::size_t plain_json_prefix(std::string_view value);
 
 // The candidate nearest to `name` by edit distance, if near enough to be a likely misspelling; else empty.
 template <typename Range>

@@ -13,6 +13,7 @@
 #include <hangup/base/clock.h>
 #include <hangup/base/error.h>
 #include <hangup/base/outcome.h>
+#include <hangup/base/utc.h>
 #include <hangup/config/config.h>
 
 namespace hangup::observe {
@@ -64,6 +65,7 @@ class AccessLog {
  private:
   std::shared_ptr<spdlog::logger> logger_;
   std::string buffer_;
+  SecondText seconds_{&utc_seconds};
 };
 
 // Appends the record as one JSON object and a newline. Valid JSON whatever the bytes. Always the same fields
@@ -71,7 +73,8 @@ class AccessLog {
 //   time type=exchange request_id client peer user tls_version tls_cipher method host path route status
 //   outcome phase bytes_in bytes_out duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery
 //   id"...] or "skipped: reason", which is the last of the list where some are called and some skipped) error
-void append_json(std::string& out, const AccessRecord& record);
+// `seconds` writes utc_seconds().
+void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 
 // The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never
 // block who logs, and drop the oldest messages when the queue is full. What was logged is written at once,

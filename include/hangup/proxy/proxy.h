@@ -14,6 +14,7 @@
 
 #include <hangup/base/request_id.h>
 #include <hangup/base/scheduler.h>
+#include <hangup/base/utc.h>
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
@@ -64,6 +65,8 @@ class Proxy final : public downstream::RequestSink {
   const Dependencies& needs() const { return needs_; }
   std::string new_id() { return ids_.next(); }
   Access& access() { return *access_; }
+  // Now, for a Date field; good until the next call.
+  std::string_view date() { return date_.at(needs_.scheduler.wall()); }
   // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.
   void remove(Exchange& exchange);
   // Of a route of the configuration.
@@ -84,6 +87,7 @@ class Proxy final : public downstream::RequestSink {
   bool guards_paths_;
   std::vector<http::Field> fields_;
   std::string scratch_;
+  SecondText date_;
   std::vector<RoutePlan> plans_;  // as the configuration's routes
   std::list<std::unique_ptr<Exchange>> exchanges_;
   // Of failed arrivals: anybody can cause as many as they like.

@@ -81,6 +81,21 @@ TEST(Text, PercentEncodesAllButUnreserved) {
   EXPECT_EQ(out, "aZ9-._~%20%2F%3F%26%3D%25%C3%A9%0A");
 }
 
+// Wherever it stands in the words that are looked at as a whole.
+TEST(Text, TheFrontThatNeedsNoEscapingIsFoundToItsLastByte) {
+  for (std::size_t size = 0; size < 20; ++size) {
+    EXPECT_EQ(plain_json_prefix(std::string(size, 'a')), size);
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text(size, '~');
+        text[at] = static_cast<char>(byte);
+        const bool plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+        ASSERT_EQ(plain_json_prefix(text), plain ? size : at) << byte << " at " << at << " of " << size;
+      }
+    }
+  }
+}
+
 TEST(Text, JsonEscapesAndMendsWhatIsNotUtf8) {
   std::string out;
   append_json_escaped(out, std::string_view("\"\\\n\x01\0\xc3\xa9\xff\xed\xa0\x80\xc3", 12));

@@ -17,6 +17,20 @@ TEST(Utc, IsRfc3339) {
   EXPECT_EQ(utc_milliseconds(WallTime(5ms)), "1970-01-01T00:00:00.005Z");
 }
 
+TEST(Utc, OfASecondIsMadeAnewOnlyForAnother) {
+  static int made = 0;
+  SecondText text([](WallTime time) {
+    ++made;
+    return utc_seconds(time);
+  });
+  EXPECT_EQ(text.at(WallTime(0s)), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(text.at(WallTime(999ms)), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(text.at(WallTime(1s)), "1970-01-01T00:00:01Z");
+  EXPECT_EQ(text.at(WallTime(0s)), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(made, 3);
+}
+
 TEST(Hex, HasDigitsOfEitherCaseAndNothingElse) {
   EXPECT_EQ(hex_digit_value('0'), 0);
   EXPECT_EQ(hex_digit_value('f'), 15);
