@@ -18,7 +18,11 @@ constexpr unsigned max_interim_heads = 8;
 }  // namespace
 
 HttpConnection::HttpConnection(net::EventLoop& loop, net::Fd socket, std::shared_ptr<net::TlsPeer> peer)
-    : loop_(loop), transport_(loop, std::move(socket), *this), peer_(std::move(peer)), parser_(head_limits) {}
+    : loop_(loop),
+      transport_(loop, std::move(socket), *this),
+      peer_(std::move(peer)),
+      output_(loop),
+      parser_(head_limits) {}
 
 void HttpConnection::exchange(std::string request, std::string method, std::optional<MonoTime> not_after,
                               Done done) {

@@ -154,9 +154,10 @@ void Section::finish() {
     const std::string& key = entry.key->text;
     if (std::ranges::find(known_, key) != known_.end()) continue;
     std::string expected;
-    for (const std::string_view name : known_) {
+    for (auto name = known_.begin(); name != known_.end(); ++name) {
+      if (std::find(known_.begin(), name, *name) != name) continue;  // asked for again
       if (!expected.empty()) expected += ", ";
-      expected += name;
+      expected += *name;
     }
     reader_.problem(entry.key->position, "unknown key " + shown(key) + ", expected one of: " + expected +
                                              did_you_mean(nearest(key, known_)));

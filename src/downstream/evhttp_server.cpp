@@ -94,7 +94,8 @@ void EvhttpServer::stop_accepting() {
 bufferevent* EvhttpServer::on_new_buffer(event_base* base, void* self) {
   auto* server = static_cast<EvhttpServer*>(self);
   bufferevent* buffer = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-  if (buffer == nullptr) std::abort();  // evhttp would go on with a buffer that we know nothing of
+  if (buffer == nullptr) std::abort();    // evhttp would go on with a buffer that we know nothing of
+  bufferevent_disable(buffer, EV_WRITE);  // which evhttp does too, when it costs two system calls
   auto* adoption = new Adoption{server, server->host_.on_accepting(), buffer, nullptr, server->adoptions_};
   adoption->soon = event_new(base, -1, 0, &EvhttpServer::on_adopt, adoption);
   if (adoption->soon == nullptr) std::abort();

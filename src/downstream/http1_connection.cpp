@@ -39,11 +39,12 @@ Http1Connection::Http1Connection(Owner& owner, Arrived arrived)
       seat_(std::move(arrived.seat)),
       transport_(std::move(arrived.transport)),
       timer_(owner.loop().make_timer([this] { on_timer(); })),
-      client_(std::move(arrived.client)),
+      client_(std::make_shared<const ClientInfo>(std::move(arrived.client))),
       refusal_(std::move(arrived.refusal)),
       fin_(arrived.fin),
       unread_(arrived.waited),
-      parser_(owner.listener().head) {
+      parser_(owner.listener().head),
+      output_(owner.loop()) {
   transport_->set_handler(*this);
   if (arrived.waited) transport_->poke();
   enter(State::idle);
@@ -241,7 +242,7 @@ void Http1Connection::on_fin() {
       return;
     case State::head:
       if (!read_end_) return;
-      owner_.sink().on_abandoned(client_, started_);
+      owner_.sink().on_abandoned(*client_, started_);
       close();
       return;
     case State::exchange:
@@ -385,7 +386,7 @@ std::uint64_t Http1Connection::body_bytes_sent() const {
 bool Http1Connection::probe() {
   if (transport_->tls() != nullptr) return false;
   // Of a UNIX socket the kernel tells by itself, and an event comes when the client closes.
-  if (client_.ip == "unix") return transport_->peer_state() == net::PeerState::half_closed;
+  if (client_->ip == "unix") return transport_->peer_state() == net::PeerState::half_closed;
   fin_sign_ = sign_;
   return write_probe();
 }
@@ -483,7 +484,7 @@ void Http1Connection::cut() {
 void Http1Connection::client_gone() {
   StreamObserver* observer = observer_;
   const bool in_head = state_ == State::head;
-  if (in_head) owner_.sink().on_abandoned(client_, started_);
+  if (in_head) owner_.sink().on_abandoned(*client_, started_);
   if (observer != nullptr) observer->on_gone(fin_sign_.value_or(sign_));
   close();
 }
@@ -495,7 +496,7 @@ void Http1Connection::drain() {
 }
 
 void Http1Connection::look_for_silence(Duration limit) {
-  if (state_ != State::exchange || client_.ip == "unix") return;
+  if (state_ != State::exchange || client_->ip == "unix") return;
   if (transport_->unacknowledged().bytes == 0 || !transport_->peer_silent_for(limit)) return;
   sign_ = owner_.loop().now();
   client_gone();

@@ -48,7 +48,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
 
   std::list<std::unique_ptr<Http1Connection>>::iterator self;  // the owner's
 
-  const ClientInfo& client() const override { return client_; }
+  const std::shared_ptr<const ClientInfo>& client() const override { return client_; }
   MonoTime started() const override { return started_; }
   void attach(StreamObserver& observer) override { observer_ = &observer; }
   void pause_request(bool paused) override;
@@ -104,7 +104,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   std::unique_ptr<EvhttpSeat> seat_;
   std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<Timer> timer_;
-  ClientInfo client_;
+  std::shared_ptr<const ClientInfo> client_;
   std::optional<Refusal> refusal_;  // of whatever is asked for
   StreamObserver* observer_ = nullptr;
 

@@ -12,12 +12,16 @@ namespace {
 
 // Alarms kept for the timers to come; what a storm has left over is freed.
 constexpr std::size_t most_spare_alarms = 1024;
+// A few: in one turn of the loop hardly more are written to that are not sent in the same call.
+constexpr std::size_t most_spare_buffers = 16;
+constexpr std::size_t most_buffer_bytes = 16 * 1024;
 
 }  // namespace
 
-// A deadline on libevent's heap. Moving it later, or cancelling it, leaves the event where it is: when that
-// fires too early, it is set again. So an exchange, whose timer is the alarm of one before it, as a rule
-// finds it armed already for some time before its own deadline, and touches the heap not at all.
+// A deadline on libevent's heap, which a timer has while it is set. Moving it later, or giving it back,
+// leaves the event where it is: when that fires too early, it is set again, or is nobody's. So who takes one
+// that another timer had, as a rule finds it armed for some time before the own deadline, and touches the
+// heap not at all.
 class EventLoop::Alarm {
  public:
   explicit Alarm(event_base* base) : event_(event_new(base, -1, 0, &Alarm::fired, this)) {
@@ -27,61 +31,64 @@ class EventLoop::Alarm {
   Alarm(const Alarm&) = delete;
   Alarm& operator=(const Alarm&) = delete;
 
-  void begin(std::function<void()> on_fire) { on_fire_ = std::move(on_fire); }
-  void end() {
-    wanted_.reset();
-    on_fire_ = nullptr;
-  }
-  void set(MonoTime when) {
+  void set(LoopTimer& owner, MonoTime when) {
+    owner_ = &owner;
     wanted_ = when;
     if (!armed_ || when < *armed_) arm();
   }
-  void cancel() { wanted_.reset(); }
+  void release() { owner_ = nullptr; }
 
  private:
   void arm() {
     using namespace std::chrono;
-    const auto left =
-        duration_cast<microseconds>(std::max(*wanted_ - steady_clock::now(), Duration::zero())) +
-        microseconds(1);  // rounded up, so that it does not fire just before its time
+    const auto left = duration_cast<microseconds>(std::max(wanted_ - steady_clock::now(), Duration::zero())) +
+                      microseconds(1);  // rounded up, so that it does not fire just before its time
     const timeval after{static_cast<time_t>(left.count() / 1'000'000),
                         static_cast<suseconds_t>(left.count() % 1'000'000)};
     event_add(event_, &after);
-    armed_ = *wanted_;
+    armed_ = wanted_;
   }
-  static void fired(evutil_socket_t, short, void* self) {
-    auto* alarm = static_cast<Alarm*>(self);
-    alarm->armed_.reset();
-    if (!alarm->wanted_) return;
-    if (std::chrono::steady_clock::now() < *alarm->wanted_) return alarm->arm();
-    alarm->wanted_.reset();
-    const auto on_fire = alarm->on_fire_;  // the timer may go while it runs
-    on_fire();
-  }
+  static void fired(evutil_socket_t, short, void* self);
 
   event* event_;
-  std::function<void()> on_fire_;
-  std::optional<MonoTime> wanted_;
+  LoopTimer* owner_ = nullptr;
+  MonoTime wanted_;                // while it has an owner
   std::optional<MonoTime> armed_;  // not later than wanted_
 };
 
-// Somebody's use of an alarm.
 class EventLoop::LoopTimer final : public Timer {
  public:
-  LoopTimer(EventLoop& loop, std::function<void()> on_fire) : loop_(loop), alarm_(loop.take_alarm()) {
-    alarm_->begin(std::move(on_fire));
+  LoopTimer(EventLoop& loop, std::function<void()> on_fire) : loop_(loop), on_fire_(std::move(on_fire)) {}
+  ~LoopTimer() override { cancel(); }
+
+  void set(MonoTime when) override {
+    if (!alarm_) alarm_ = loop_.take_alarm();
+    alarm_->set(*this, when);
   }
-  ~LoopTimer() override {
-    alarm_->end();
+  void cancel() override {
+    if (!alarm_) return;
+    alarm_->release();
     loop_.give_back(std::move(alarm_));
   }
-  void set(MonoTime when) override { alarm_->set(when); }
-  void cancel() override { alarm_->cancel(); }
+  void fire() {
+    cancel();
+    const auto on_fire = on_fire_;  // the timer may go while it runs
+    on_fire();
+  }
 
  private:
   EventLoop& loop_;
-  std::unique_ptr<Alarm> alarm_;
+  std::function<void()> on_fire_;
+  std::unique_ptr<Alarm> alarm_;  // while it is set
 };
+
+void EventLoop::Alarm::fired(evutil_socket_t, short, void* self) {
+  auto* alarm = static_cast<Alarm*>(self);
+  alarm->armed_.reset();
+  if (alarm->owner_ == nullptr) return;
+  if (std::chrono::steady_clock::now() < alarm->wanted_) return alarm->arm();
+  alarm->owner_->fire();
+}
 
 std::unique_ptr<EventLoop::Alarm> EventLoop::take_alarm() {
   if (spare_alarms_.empty()) return std::make_unique<Alarm>(base_.get());
@@ -126,6 +133,19 @@ MonoTime EventLoop::now() const {
 }
 WallTime EventLoop::wall() const {
   return std::chrono::system_clock::now();
+}
+
+std::string EventLoop::take_buffer() {
+  if (spare_buffers_.empty()) return {};
+  std::string buffer = std::move(spare_buffers_.back());
+  spare_buffers_.pop_back();
+  return buffer;
+}
+
+void EventLoop::give_back(std::string buffer) {
+  if (spare_buffers_.size() == most_spare_buffers || buffer.capacity() > most_buffer_bytes) return;
+  buffer.clear();
+  spare_buffers_.push_back(std::move(buffer));
 }
 
 std::unique_ptr<Timer> EventLoop::make_timer(std::function<void()> on_fire) {

@@ -1,15 +1,15 @@
 #include <algorithm>
 #include <array>
+#include <utility>
 
+#include <hangup/net/event_loop.h>
 #include <hangup/net/send_queue.h>
 
 namespace hangup::net {
-namespace {
-
-// A queue that was long gives its memory back when it is empty.
-constexpr std::size_t kept_capacity = 4096;
-
-}  // namespace
+std::string& SendQueue::tail() {
+  if (bytes_.capacity() == std::string().capacity() && bytes_.empty()) bytes_ = loop_.take_buffer();
+  return bytes_;
+}
 
 IoResult SendQueue::write(Transport& transport, std::string_view more, std::string_view suffix) {
   const std::size_t queued = size();
@@ -26,7 +26,7 @@ IoResult SendQueue::write(Transport& transport, std::string_view more, std::stri
   const auto keep_rest = [&](std::string_view bytes) {
     const std::size_t of_these = std::min(taken, bytes.size());
     taken -= of_these;
-    bytes_.append(bytes.substr(of_these));
+    if (of_these < bytes.size()) tail().append(bytes.substr(of_these));
   };
   took(std::min(taken, queued));
   taken -= std::min(taken, queued);
@@ -42,8 +42,8 @@ void SendQueue::took(std::size_t count) {
 
 void SendQueue::clear() {
   sent_ = 0;
+  if (bytes_.capacity() > std::string().capacity()) loop_.give_back(std::exchange(bytes_, {}));
   bytes_.clear();
-  if (bytes_.capacity() > kept_capacity) bytes_.shrink_to_fit();
 }
 
 }  // namespace hangup::net

@@ -55,7 +55,7 @@ Exchange::Exchange(Proxy& proxy, downstream::ClientStream& stream, http::Request
       stream_(&stream),
       client_info_(stream.client()),
       head_(std::move(head)),
-      origin_(find_origin(client_info_, head_.fields)),
+      origin_(find_origin(*client_info_, head_.fields)),
       id_(proxy.new_id()),
       started_(stream.started()),
       started_wall_(proxy.needs().scheduler.wall()),
@@ -401,13 +401,13 @@ void Exchange::close() {
   record.request_id = request_id();
   record.client_ip = origin_.ip;
   record.client_port = origin_.port;
-  if (origin_.ip != client_info_.ip) {
-    record.peer_ip = client_info_.ip;
-    record.peer_port = client_info_.port;
+  if (origin_.ip != client_info_->ip) {
+    record.peer_ip = client_info_->ip;
+    record.peer_port = client_info_->port;
   }
   record.user = user_;
-  record.tls_version = client_info_.tls_version;
-  record.tls_cipher = client_info_.tls_cipher;
+  record.tls_version = client_info_->tls_version;
+  record.tls_cipher = client_info_->tls_cipher;
   record.method = head_.method;
   record.host = head_.host;
   record.path = head_.path;
@@ -434,7 +434,7 @@ ExchangeVariables Exchange::variables() const {
   variables.request_id = request_id();
   variables.request = &head_;
   variables.captures = &captures_;
-  variables.client = &client_info_;
+  variables.client = client_info_.get();
   variables.subject_headers = proxy_.needs().config->client_subject_headers;
   variables.origin = &origin_;
   variables.user = user_;

@@ -108,7 +108,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   Proxy& proxy_;
   downstream::ClientStream* stream_;  // null once it has ended
-  const downstream::ClientInfo client_info_;
+  const std::shared_ptr<const downstream::ClientInfo> client_info_;
   const http::RequestHead head_;
   const Origin origin_;
   const std::string id_;  // hangup's own, which no other exchange has

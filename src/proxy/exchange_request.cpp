@@ -49,7 +49,7 @@ bool Exchange::send_request() {
   const ExchangeVariables known = variables();
   // A token of ours is no server's business unless the configuration says so.
   const bool authorization_goes_on = user_.empty() || proxy_.needs().config->auth->forward_authorization;
-  const RequestContext context{.client = client_info_,
+  const RequestContext context{.client = *client_info_,
                                .origin = origin_,
                                .subject_headers = proxy_.needs().config->client_subject_headers,
                                .request_id = request_id(),

@@ -27,6 +27,7 @@ Http1Connection::Http1Connection(Owner& owner, std::size_t server, net::Fd socke
       peer_(std::move(peer)),
       user_(&user),
       method_(method),
+      output_(owner.loop()),
       parser_(response_limits) {}
 
 void Http1Connection::attach(User& user, std::string_view method) {

@@ -98,18 +98,27 @@ int connect_to(std::uint16_t port) {
   return socket;
 }
 
+std::string request(std::string_view path, std::size_t body, bool close) {
+  std::string out(body > 0 ? "POST " : "GET ");
+  out.append(path);
+  out +=
+      " HTTP/1.1\r\n"
+      "Host: reports.example.com\r\n"
+      "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+      "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+      "Accept-Language: en-GB,en;q=0.5\r\n"
+      "Accept-Encoding: gzip, deflate, br\r\n"
+      "Referer: http://reports.example.com/overview\r\n"
+      "Cookie: session=7c1f0a52b9e84d5fa3; theme=dark\r\n"
+      "Cache-Control: max-age=0\r\n";
+  if (body > 0) out += "Content-Length: " + std::to_string(body) + "\r\n";
+  if (close) out += "Connection: close\r\n";
+  out += "\r\n";
+  return out.append(body, 'x');
+}
+
 std::string get_request(std::string_view path) {
-  return "GET " + std::string(path) +
-         " HTTP/1.1\r\n"
-         "Host: reports.example.com\r\n"
-         "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-         "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
-         "Accept-Language: en-GB,en;q=0.5\r\n"
-         "Accept-Encoding: gzip, deflate, br\r\n"
-         "Referer: http://reports.example.com/overview\r\n"
-         "Cookie: session=7c1f0a52b9e84d5fa3; theme=dark\r\n"
-         "Cache-Control: max-age=0\r\n"
-         "\r\n";
+  return request(path, 0, false);
 }
 
 Epoll::Epoll() : fd_(::epoll_create1(EPOLL_CLOEXEC)), events_(512) {

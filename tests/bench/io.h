@@ -31,7 +31,9 @@ int listen_on(std::uint16_t port);  // 127.0.0.1, non-blocking; 0 for any
 std::uint16_t port_of(int socket);
 int connect_to(std::uint16_t port);  // connected, then non-blocking
 
-// A GET with the eight headers that a browser sends.
+// With the eight headers that a browser sends: a POST if it has a body. `close`: the last on its connection.
+std::string request(std::string_view path, std::size_t body, bool close);
+// A GET.
 std::string get_request(std::string_view path);
 
 class Epoll {

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Measures hangup beside nginx and haproxy, one worker each, in front of the same upstream, on loopback:
-#   cpu         CPU microseconds of the proxy per keep-alive request, in interleaved rounds
+#   cpu         CPU microseconds of the proxy per request, requests per second and latency, in interleaved rounds, of
+#               small, large and huge answers, uploads, a connection for each request, TLS
+#   workers     the same of small requests by 1 and by 2 workers of hangup
+#   instructions  of the program (not the kernel) and locks taken per small request, by callgrind: the same in each run
 #   disconnect  time from a client's close to the upstream seeing its connection closed
 #   webhook     time from a client's close to its cleanup arriving, by way of the outbox (hangup alone)
 #   memory      resident memory of the proxy per request in flight
@@ -9,12 +12,14 @@
 #   outbox      cleanups committed a second, and how long each takes from add() to its commit
 #   journal     what noting an exchange in flight costs the thread that proxies, by three mechanisms
 # usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N]
-#                           [cpu|disconnect|webhook|memory|transport|deliver|outbox|journal ...]
+#                           [cpu|small|large|huge|upload|connect|tls|workers|instructions|disconnect|webhook|memory|
+#                            transport|deliver|outbox|journal ...]
 # HANGUP and BENCH_BIN name another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 rounds=5 requests=100000 body=200 hold=10000
+workloads=(small large huge upload connect tls)
 parts=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -22,11 +27,13 @@ while [ $# -gt 0 ]; do
     --requests) requests=$2 && shift 2 ;;
     --body) body=$2 && shift 2 ;;
     --hold) hold=$2 && shift 2 ;;
-    cpu | disconnect | webhook | memory | transport | deliver | outbox | journal) parts+=("$1") && shift ;;
-    *) sed -n '2,13s/^# //p' "$0" >&2 && exit 2 ;;
+    cpu) parts+=("${workloads[@]}") && shift ;;
+    small | large | huge | upload | connect | tls | workers | instructions | disconnect | webhook | memory | transport | \
+      deliver | outbox | journal) parts+=("$1") && shift ;;
+    *) sed -n '2,19s/^# //p' "$0" >&2 && exit 2 ;;
   esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=(cpu disconnect webhook memory transport deliver outbox journal)
+[ "${#parts[@]}" -gt 0 ] || parts=("${workloads[@]}" workers instructions disconnect webhook memory transport deliver outbox journal)
 
 hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
@@ -38,6 +45,7 @@ fi
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 # Two descriptors for each request in flight, and some for everything else.
 most_held=$((($(ulimit -n) - 200) / 2))
+most_in_flight=$((hold < most_held / 2 ? hold : most_held / 2))
 
 dir=$(mktemp -d)
 chmod 755 "$dir"
@@ -64,7 +72,12 @@ await() {  # PORT NAME
   done
 }
 
-declare -A pid_of port_of
+# For what is measured over TLS.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=reports.example.com \
+  -keyout "$dir/key.pem" -out "$dir/certificate.pem" 2>/dev/null
+cat "$dir/certificate.pem" "$dir/key.pem" >"$dir/both.pem"
+
+declare -A pid_of port_of tls_port_of
 start() {  # NAME PORT COMMAND...
   local name=$1 port=$2
   shift 2
@@ -84,14 +97,15 @@ pids() {
   pgrep -P "${pid_of[$1]}" || true
 }
 
-start_nginx() {  # UPSTREAM-PORT
-  local port
+start_nginx() {  # UPSTREAM-PORT [NAME DIRECTIVE]: another by that name, with one directive more
+  local port name=${2:-nginx}
   port=$(free_port)
-  cat >"$dir/nginx.conf" <<EOF
+  tls_port_of[$name]=$(free_port)
+  cat >"$dir/$name.conf" <<EOF
 worker_processes 1;
 worker_rlimit_nofile $(ulimit -n);
 daemon off;
-pid $dir/nginx.pid;
+pid $dir/$name.pid;
 error_log $dir/nginx-error.log;
 events { worker_connections 60000; }
 http {
@@ -102,6 +116,10 @@ http {
   upstream bench { server 127.0.0.1:$1; keepalive 64; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:$port backlog=4096;
+    listen 127.0.0.1:${tls_port_of[$name]} ssl;
+    ssl_certificate $dir/certificate.pem;
+    ssl_certificate_key $dir/key.pem;
+    client_max_body_size 0;
     location / {
       proxy_pass http://bench;
       proxy_http_version 1.1;
@@ -111,16 +129,24 @@ http {
       proxy_set_header X-Forwarded-Proto \$scheme;
       proxy_set_header X-Request-Id \$request_id;
       proxy_read_timeout 300s;
+      ${3:-}
     }
   }
 }
 EOF
-  start nginx "$port" nginx -p "$dir" -c "$dir/nginx.conf"
+  start "$name" "$port" nginx -p "$dir" -c "$dir/$name.conf"
+}
+
+# As nginx is when it is tuned for large bodies.
+start_nginx-64k() {  # UPSTREAM-PORT
+  start_nginx "$1" nginx-64k \
+    'proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 128k; client_body_buffer_size 64k;'
 }
 
 start_haproxy() {  # UPSTREAM-PORT
   local port
   port=$(free_port)
+  tls_port_of[haproxy]=$(free_port)
   cat >"$dir/haproxy.cfg" <<EOF
 global
   nbthread 1
@@ -138,6 +164,7 @@ defaults
   timeout server 300s
 frontend bench
   bind 127.0.0.1:$port
+  bind 127.0.0.1:${tls_port_of[haproxy]} ssl crt $dir/both.pem
   unique-id-format %[uuid]
   unique-id-header X-Request-Id
   default_backend bench
@@ -147,14 +174,19 @@ EOF
   start haproxy "$port" haproxy -db -f "$dir/haproxy.cfg"
 }
 
-start_hangup() {  # UPSTREAM-PORT [RECEIVER-PORT [STORE]]
-  local port cleanup=none
+start_hangup() {  # UPSTREAM-PORT [RECEIVER-PORT [STORE [WORKERS]]]
+  local port cleanup=none tls=
   port=$(free_port)
+  if [ "${with_tls:-}" ]; then
+    tls_port_of[hangup]=$(free_port)
+    tls="- {address: 127.0.0.1:${tls_port_of[hangup]}, tls: {certificates: [{cert: $dir/certificate.pem, key: $dir/key.pem}]}}"
+  fi
   [ $# -eq 1 ] || cleanup="{url: \"http://127.0.0.1:$2/stop/{request.id}\"}"
   cat >"$dir/hangup.yaml" <<EOF
-workers: 1
+workers: ${4:-1}
 listeners:
   - address: 127.0.0.1:$port
+  $tls
 upstreams:
   bench:
     servers: ["http://127.0.0.1:$1"]
@@ -173,11 +205,17 @@ EOF
 }
 
 proxies=()
+with_tuned=()
 for proxy in nginx haproxy; do
   if command -v "$proxy" >/dev/null || [ -x "/usr/sbin/$proxy" ]; then proxies+=("$proxy"); fi
 done
 PATH=$PATH:/usr/sbin
 if [ -x "$hangup" ]; then proxies+=(hangup); fi
+for proxy in "${proxies[@]}"; do
+  with_tuned+=("$proxy")
+  [ "$proxy" != nginx ] || with_tuned+=(nginx-64k)
+done
+compared=("${proxies[@]}")
 
 upstream_port=$(free_port)
 start upstream "$upstream_port" "$bin/bench_upstream" "$upstream_port"
@@ -185,42 +223,110 @@ start upstream "$upstream_port" "$bin/bench_upstream" "$upstream_port"
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 ratio() { awk -v a="$1" -v b="${2:-0}" 'BEGIN {if (b > 0) printf "%.2f", a / b; else printf "-"}'; }
 
-measure_cpu() {
-  local proxy round line
-  declare -A costs rates
-  for proxy in "${proxies[@]}"; do
-    "start_$proxy" "$upstream_port"
+# One workload, by each proxy in turn, again and again. hangup notes each exchange in its journal: a cleanup would be owed.
+compare() {  # TITLE REQUESTS CONNECTIONS PATH [--tls] [OPTION-OF-BENCH_LOAD...]
+  local title=$1 count=$2 connections=$3 path=$4 proxy round cost rate p50 p99 port
+  shift 4
+  declare -A costs rates medians tails
+  run_load() {  # PROXY COUNT OPTION...
+    local proxy=$1 count=$2
+    shift 2
+    port=${port_of[$proxy]}
+    case " $* " in *" --tls "*) port=${tls_port_of[$proxy]} ;; esac
     # shellcheck disable=SC2046  # one argument each
-    "$bin/bench_load" "${port_of[$proxy]}" "/bytes/$body" 64 $((requests / 10 + 64)) $(pids "$proxy") >/dev/null
+    "$bin/bench_load" "$@" "$port" "$path" "$connections" "$count" $(pids "$proxy")
+  }
+  for proxy in "${compared[@]}"; do
+    if [ "$proxy" = hangup ]; then
+      start_hangup "$upstream_port" "$(free_port)"
+    else
+      "start_$proxy" "$upstream_port"
+    fi
+    run_load "$proxy" $((count / 10 + connections)) "$@" >/dev/null
   done
   for ((round = 0; round < rounds; ++round)); do
-    for proxy in "${proxies[@]}"; do
-      # shellcheck disable=SC2046
-      line=$("$bin/bench_load" "${port_of[$proxy]}" "/bytes/$body" 64 "$requests" $(pids "$proxy"))
-      costs[$proxy]+="${line% *} "
-      rates[$proxy]+="${line#* } "
+    for proxy in "${compared[@]}"; do
+      read -r cost rate p50 p99 < <(run_load "$proxy" "$count" "$@")
+      costs[$proxy]+="$cost "
+      rates[$proxy]+="$rate "
+      medians[$proxy]+="$p50 "
+      tails[$proxy]+="$p99 "
     done
   done
-  for proxy in "${proxies[@]}"; do stop "$proxy"; done
+  for proxy in "${compared[@]}"; do stop "$proxy"; done
 
   declare -A middle
-  echo "CPU microseconds of the proxy per request: keep-alive GET with 8 browser headers, answer of $body bytes, 64"
-  echo "connections, 1 worker, $rounds interleaved rounds of $requests requests; each proxy writes an access log to a file"
-  echo "(nginx: buffered, haproxy: unbuffered, to stdout), adds X-Forwarded-For and X-Request-Id, and keeps 64 connections"
-  printf '%-10s %8s %9s %11s %9s   %s\n' proxy median "/ nginx" "/ haproxy" "req/s" rounds
-  for proxy in "${proxies[@]}"; do middle[$proxy]=$(tr ' ' '\n' <<<"${costs[$proxy]% }" | median); done
-  for proxy in "${proxies[@]}"; do
-    printf '%-10s %8.1f %9s %11s %9.0f   %s\n' "$proxy" "${middle[$proxy]}" \
+  of() { tr ' ' '\n' <<<"${1% }" | median; }
+  echo "$title; $connections connections, 1 worker, median of $rounds interleaved rounds of $count requests"
+  printf '%-10s %8s %8s %9s %9s %8s %8s   %s\n' proxy "CPU us" "/ nginx" "/ haproxy" "req/s" "p50 us" "p99 us" "CPU us of each round"
+  for proxy in "${compared[@]}"; do middle[$proxy]=$(of "${costs[$proxy]}"); done
+  for proxy in "${compared[@]}"; do
+    printf '%-10s %8.1f %8s %9s %9.0f %8.0f %8.0f   %s\n' "$proxy" "${middle[$proxy]}" \
       "$(ratio "${middle[$proxy]}" "${middle[nginx]:-}")" "$(ratio "${middle[$proxy]}" "${middle[haproxy]:-}")" \
-      "$(tr ' ' '\n' <<<"${rates[$proxy]% }" | median)" "${costs[$proxy]}"
+      "$(of "${rates[$proxy]}")" "$(of "${medians[$proxy]}")" "$(of "${tails[$proxy]}")" "${costs[$proxy]}"
   done
+}
+
+# Each proxy writes an access log to a file (nginx: buffered, haproxy: unbuffered, to stdout), adds X-Forwarded-For and
+# X-Request-Id, and keeps 64 connections to the upstream. The requests have the eight fields that a browser sends.
+measure_small() { compare "GET, $body bytes" "$requests" 64 "/bytes/$body"; }
+measure_large() { local compared=("${with_tuned[@]}"); compare "GET, 64 KiB" $((requests / 4)) 64 /bytes/65536; }
+measure_huge() { local compared=("${with_tuned[@]}"); compare "GET, 1 MiB" $((requests / 50)) 16 /bytes/1048576; }
+measure_upload() { local compared=("${with_tuned[@]}"); compare "POST, 16 KiB" $((requests / 4)) 64 "/bytes/$body" --post 16384; }
+measure_connect() { compare "GET, $body bytes, a connection for each" $((requests / 5)) 64 "/bytes/$body" --close; }
+measure_tls() {
+  local with_tls=1
+  compare "GET, $body bytes, TLS" "$requests" 64 "/bytes/$body" --tls
+  echo
+  compare "GET, $body bytes, a TLS connection for each" $((requests / 20)) 16 "/bytes/$body" --tls --close
+}
+
+measure_workers() {
+  local workers round cost rate p50 p99
+  echo "hangup: GET, $body bytes, 64 connections; with 2 workers the load and the upstream have fewer of the $(nproc) processors"
+  printf '%-8s %8s %9s %8s %8s\n' workers "CPU us" "req/s" "p50 us" "p99 us"
+  for ((round = 0; round < rounds; ++round)); do
+    for workers in 1 2; do
+      start_hangup "$upstream_port" "$(free_port)" sqlite "$workers"
+      # shellcheck disable=SC2046  # one argument each
+      read -r cost rate p50 p99 < <("$bin/bench_load" "${port_of[hangup]}" "/bytes/$body" 64 $((requests / 2)) $(pids hangup))
+      printf '%-8s %8.1f %9.0f %8.0f %8.0f\n' "$workers" "$cost" "$rate" "$p50" "$p99"
+      stop hangup
+    done
+  done | sort -k1,1n -k2,2n
+}
+
+measure_instructions() {
+  local count=10000
+  command -v valgrind >/dev/null || { echo "instructions: needs valgrind" && return; }
+  local plain=$hangup
+  hangup=$dir/counted
+  printf '#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file=%s --instr-atstart=no %s "$@"\n' \
+    "$dir/callgrind.out" "$(realpath "$plain")" >"$hangup"
+  chmod +x "$hangup"
+  start_hangup "$upstream_port" "$(free_port)"
+  hangup=$plain
+  "$bin/bench_load" "${port_of[hangup]}" "/bytes/$body" 64 1000 "${pid_of[hangup]}" >/dev/null
+  callgrind_control -i on "${pid_of[hangup]}" >/dev/null 2>&1
+  "$bin/bench_load" "${port_of[hangup]}" "/bytes/$body" 64 "$count" "${pid_of[hangup]}" >/dev/null
+  callgrind_control -d "${pid_of[hangup]}" >/dev/null 2>&1
+  stop hangup
+  callgrind_annotate --tree=caller --inclusive=yes --threshold=100 "$dir/callgrind.out.1" 2>/dev/null >"$dir/callgrind.txt"
+  awk -v count="$count" '
+    /^totals: / {printf "hangup: %.0f instructions per small request (GET, all threads)\n", $2 / count}' "$dir/callgrind.out.1"
+  # The callers stand before the function, each with its number of calls.
+  awk -v count="$count" '
+    /</ && match($0, /\(([0-9,]+)x\)/) {calls = substr($0, RSTART + 1, RLENGTH - 3); gsub(",", "", calls); sum += calls; next}
+    / \* / {if ($0 ~ /pthread_mutex_lock/) locks += sum; sum = 0}
+    /^$/ {sum = 0}
+    END {printf "hangup: %d mutexes locked in %d requests, by all threads\n", locks, count}' "$dir/callgrind.txt"
 }
 
 measure_disconnect() {
   local proxy in_flight port p50 p99 most
   echo "microseconds from the client's close to the upstream seeing its connection closed, 1,000 disconnects one after another"
   printf '%-10s %10s %8s %8s %8s\n' proxy "in flight" p50 p99 max
-  for in_flight in 0 1000; do
+  for in_flight in 0 1000 "$most_in_flight"; do
     for proxy in "${proxies[@]}"; do
       port=$(free_port)
       "start_$proxy" "$port"

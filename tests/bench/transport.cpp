@@ -70,7 +70,7 @@ class ByTransport final : hangup::net::Transport::Handler {
   EventLoop& loop_;
   Work& work_;
   hangup::net::Transport transport_;
-  hangup::net::SendQueue queue_;
+  hangup::net::SendQueue queue_{loop_};
 };
 
 class ByBufferevent {

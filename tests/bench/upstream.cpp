@@ -44,15 +44,18 @@ class Upstream {
 
   void advance(int fd, std::uint32_t events) {
     Connection& connection = connections_[fd];
-    std::array<char, 16 * 1024> buffer;
+    static std::array<char, 256 * 1024> buffer;
     ssize_t got = 0;
     while ((events & EPOLLIN) != 0 && (got = ::recv(fd, buffer.data(), buffer.size(), 0)) > 0) {
       connection.in.append(buffer.data(), static_cast<std::size_t>(got));
       if (static_cast<std::size_t>(got) < buffer.size()) break;
     }
     for (std::size_t end; (end = connection.in.find("\r\n\r\n")) != std::string::npos;) {
-      answer(connection, connection.in.substr(4, connection.in.find(' ', 4) - 4));
-      connection.in.erase(0, end + 4);
+      const std::size_t whole = end + 4 + body_length(connection.in, end);
+      if (connection.in.size() < whole) break;
+      const std::size_t path = connection.in.find(' ') + 1;
+      answer(connection, connection.in.substr(path, connection.in.find(' ', path) - path));
+      connection.in.erase(0, whole);
     }
     if (!connection.out.empty()) {
       const ssize_t sent = ::send(fd, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
@@ -63,6 +66,14 @@ class Upstream {
       connections_.erase(fd);
       ::close(fd);
     }
+  }
+
+  static std::size_t body_length(const std::string& head, std::size_t end) {
+    for (const std::string_view name : {"\r\nContent-Length: ", "\r\ncontent-length: "}) {
+      const std::size_t at = head.find(name);
+      if (at < end) return std::strtoull(head.c_str() + at + name.size(), nullptr, 10);
+    }
+    return 0;
   }
 
   void answer(Connection& connection, const std::string& path) {

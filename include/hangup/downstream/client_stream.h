@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -89,7 +90,8 @@ class StreamObserver {
 
 class ClientStream {
  public:
-  virtual const ClientInfo& client() const = 0;
+  // Never null; who outlives the stream keeps it.
+  virtual const std::shared_ptr<const ClientInfo>& client() const = 0;
   // When the first byte of the request was seen.
   virtual MonoTime started() const = 0;
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <hangup/base/scheduler.h>
@@ -44,6 +45,10 @@ class EventLoop final : public Scheduler {
   std::span<char> read_buffer() { return {read_buffer_.get(), read_buffer_size}; }
   static constexpr std::size_t read_buffer_size = 256 * 1024;
 
+  // Strings to build in what is to be sent; the memory of those that are given back goes round.
+  std::string take_buffer();
+  void give_back(std::string buffer);
+
   event_base* base() { return base_.get(); }
 
  private:
@@ -60,6 +65,7 @@ class EventLoop final : public Scheduler {
   std::unique_ptr<event_base, BaseDeleter> base_;
   std::unique_ptr<char[]> read_buffer_;
   std::vector<std::unique_ptr<Alarm>> spare_alarms_;
+  std::vector<std::string> spare_buffers_;
   std::vector<std::move_only_function<void()>> deferred_;
   std::vector<std::move_only_function<void()>> running_;  // of the deferred ones; keeps its memory
   std::function<void()> end_of_turn_;

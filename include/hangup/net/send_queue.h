@@ -1,5 +1,5 @@
 // Bytes that a socket has not taken yet. Empty, it holds no memory to speak of; its owner bounds it by
-// stopping what feeds it.
+// stopping what feeds it. Threading: its loop's thread.
 #pragma once
 
 #include <string>
@@ -11,11 +11,12 @@ namespace hangup::net {
 
 class SendQueue {
  public:
+  explicit SendQueue(EventLoop& loop) : loop_(loop) {}
   std::size_t size() const { return bytes_.size() - sent_; }
   bool empty() const { return size() == 0; }
-  void append(std::string_view bytes) { bytes_.append(bytes); }
+  void append(std::string_view bytes) { tail().append(bytes); }
   // To append to, by functions that write to a string.
-  std::string& tail() { return bytes_; }
+  std::string& tail();
 
   // Hands what is queued, then `more` and `suffix`, to the socket in one call; what it does not take is
   // queued. The result tells of that call: failed, or ok when nothing is left, or would_block.
@@ -25,6 +26,7 @@ class SendQueue {
  private:
   void took(std::size_t count);
 
+  EventLoop& loop_;
   std::string bytes_;
   std::size_t sent_ = 0;
 };

@@ -117,7 +117,7 @@ TEST_F(TransportTest, ResetOnCloseIsSeenByThePeerAsAReset) {
 }
 
 TEST_F(TransportTest, WhatTheSocketDoesNotTakeIsQueuedAndSentInOrder) {
-  SendQueue queue;
+  SendQueue queue(loop);
   std::string sent;
   std::string received;
   // Fill the socket until something stays behind.
@@ -142,7 +142,7 @@ TEST_F(TransportTest, WhatTheSocketDoesNotTakeIsQueuedAndSentInOrder) {
 TEST_F(TransportTest, WritingToAPeerThatIsGoneFailsWithoutASignal) {
   reset_by_peer();
   turn_until([&] { return transport->peer_state() == PeerState::gone; });
-  SendQueue queue;
+  SendQueue queue(loop);
   EXPECT_EQ(queue.write(*transport, "x").status, Status::failed);
 }
 

@@ -22,6 +22,8 @@ class FakeClient final : public downstream::ClientStream {
   explicit FakeClient(MonoTime started) : started_(started) { info.ip = "192.0.2.7", info.port = 4711; }
 
   downstream::ClientInfo info;
+  mutable std::shared_ptr<const downstream::ClientInfo>
+      shared_info;  // of what `info` was when it was asked for
   downstream::StreamObserver* observer = nullptr;
   bool fin = false;
   bool paused = true;
@@ -57,7 +59,9 @@ class FakeClient final : public downstream::ClientStream {
     }
   }
 
-  const downstream::ClientInfo& client() const override { return info; }
+  const std::shared_ptr<const downstream::ClientInfo>& client() const override {
+    return shared_info = std::make_shared<const downstream::ClientInfo>(info);
+  }
   MonoTime started() const override { return started_; }
   void attach(downstream::StreamObserver& to) override { observer = &to; }
   void pause_request(bool pause) override { paused = pause; }
