@@ -43,10 +43,18 @@ bool has_literal(const config::Template& text) {
   });
 }
 
+// As it stands in the file: in what is written for people, the brace of ${NAME} is doubled, since it starts
+// no variable.
+std::string written(const config::Template& text) {
+  std::string out = text.as_written().text();
+  if (&text.as_written() == &text) return out;
+  for (std::size_t at = 0; (at = out.find("${{", at)) != std::string::npos; at += 2) out.erase(at + 1, 1);
+  return out;
+}
+
 ConfigJson value_of(std::string_view name, const config::Template& text) {
-  const config::Template& written = text.as_written();
-  return http::names_a_secret(name) && has_literal(written) ? ConfigJson(not_shown)
-                                                            : ConfigJson(written.text());
+  const bool is_secret = http::names_a_secret(name) && has_literal(text.as_written());
+  return is_secret ? ConfigJson(not_shown) : ConfigJson(written(text));
 }
 
 ConfigJson named(const std::vector<std::pair<std::string, config::Template>>& values) {
@@ -57,7 +65,7 @@ ConfigJson named(const std::vector<std::pair<std::string, config::Template>>& va
 
 // Without the values of parameters that are secret by their names.
 std::string url_of(const config::Template& url) {
-  const std::string text = url.as_written().text();
+  const std::string text = written(url);
   std::size_t at = text.find('?');
   if (at == std::string::npos) return text;
   std::string shown = text.substr(0, at);
@@ -82,7 +90,7 @@ ConfigJson body_of(const Cleanup& cleanup) {
     case Cleanup::Body::template_text:
       break;
   }
-  const std::string& text = cleanup.body.as_written().text();
+  const std::string text = written(cleanup.body);
   return http::names_a_secret(text) ? ConfigJson(not_shown) : ConfigJson(text);
 }
 
@@ -103,7 +111,9 @@ ConfigJson tls_json(const std::optional<config::ServerTls>& tls) {
   return {{"certificates", std::move(certificates)},
           {"min_version", tls->only_tls13 ? "1.3" : "1.2"},
           {"client_ca", or_null(tls->client_ca.string())},
-          {"client_certificates", tls->client_certificates_required ? "required" : "optional"},
+          {"client_certificates", tls->client_ca.empty()              ? ConfigJson(nullptr)
+                                  : tls->client_certificates_required ? ConfigJson("required")
+                                                                      : ConfigJson("optional")},
           {"client_subject_header", or_null(tls->client_subject_header)}};
 }
 
@@ -203,6 +213,7 @@ ConfigJson on_disconnect_json(const config::OnDisconnect& policy) {
 
 ConfigJson route_json(const Route& route) {
   ConfigJson outcomes = ConfigJson::array();
+  const bool calls = !route.on_disconnect.cleanups.empty();
   for (std::size_t i = 0; i < outcome_names.size(); ++i) {
     if (route.cleanup_on.contains(static_cast<Outcome>(i))) outcomes.push_back(outcome_names[i]);
   }
@@ -226,7 +237,7 @@ ConfigJson route_json(const Route& route) {
           {"on_disconnect", on_disconnect_json(route.on_disconnect)},
           {"heartbeat",
            {{"every", format_duration(route.heartbeat.every)}, {"kind", name_of(route.heartbeat.kind)}}},
-          {"cleanup_on", std::move(outcomes)}};
+          {"cleanup_on", calls ? std::move(outcomes) : ConfigJson(nullptr)}};
 }
 
 constexpr std::string_view name_of(Cleanup::To to) {

@@ -8,9 +8,11 @@
 #include <event2/listener.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <list>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -30,8 +32,8 @@ using Json = nlohmann::ordered_json;
 constexpr long most_head_bytes = 16 * 1024;
 constexpr long most_body_bytes = 64 * 1024;
 constexpr int idle_seconds = 10;
-// The descriptors set aside for the process have room for these. Further clients wait until one goes, which
-// the idle time sees to.
+// The descriptors set aside for the process have room for these. When there are more, the one goes that has
+// been silent longest: nobody keeps a probe out by holding connections.
 constexpr std::size_t most_connections = 32;
 
 constexpr std::array<std::pair<evhttp_cmd_type, std::string_view>, 9> methods = {
@@ -186,7 +188,6 @@ class HttpListener::Impl {
     if (buffer == nullptr || newcomer->soon == nullptr) std::abort();
     bufferevent_incref(buffer);
     impl->newcomers_.push_back(newcomer);
-    if (++impl->connections_ == most_connections) impl->accepting_->pause();
     event_active(newcomer->soon, 0, 0);
     return buffer;
   }
@@ -197,20 +198,34 @@ class HttpListener::Impl {
     event_free(newcomer->soon);
     void* connection = nullptr;
     bufferevent_getcb(newcomer->buffer, nullptr, nullptr, nullptr, &connection);
-    if (connection == nullptr) {  // it has gone already
-      self->on_closed();
-    } else {
-      evhttp_connection_set_closecb(
-          static_cast<evhttp_connection*>(connection),
-          [](evhttp_connection*, void* impl) { static_cast<Impl*>(impl)->on_closed(); }, self);
-    }
+    if (connection != nullptr) self->add(static_cast<evhttp_connection*>(connection));  // else gone already
     bufferevent_decref(newcomer->buffer);
   }
-  void on_closed() {
-    if (connections_-- == most_connections && accepting_) accepting_->resume();
+  void add(evhttp_connection* connection) {
+    connections_.push_back(connection);
+    evhttp_connection_set_closecb(
+        connection,
+        [](evhttp_connection* closed, void* impl) { static_cast<Impl*>(impl)->connections_.remove(closed); },
+        this);
+    if (connections_.size() > most_connections) close_one();
+  }
+  // The one that has been silent longest, if there is one that waits for nothing of ours.
+  void close_one() {
+    const auto is_asking = [this](evhttp_connection* connection) {
+      return std::ranges::any_of(asked_, [&](const auto& asked) {
+        return evhttp_request_get_connection(asked.second) == connection;
+      });
+    };
+    const auto idle = std::ranges::find_if_not(connections_, is_asking);
+    evhttp_connection* closing = idle == connections_.end() ? connections_.front() : *idle;
+    std::erase_if(asked_,
+                  [&](const auto& asked) { return evhttp_request_get_connection(asked.second) == closing; });
+    evhttp_connection_free(closing);  // with its request, and by its callback it leaves the list
   }
 
   void on_request(evhttp_request* request) {
+    const auto self = std::ranges::find(connections_, evhttp_request_get_connection(request));
+    if (self != connections_.end()) connections_.splice(connections_.end(), connections_, self);
     const auto page = pages_.find(path_of(request));
     if (page == pages_.end()) return send(request, not_found());
     const std::string_view method = method_of(request);
@@ -255,7 +270,7 @@ class HttpListener::Impl {
   std::map<std::string, Page, std::less<>> pages_;
   std::map<std::uint64_t, evhttp_request*> asked_;  // and not answered yet
   std::uint64_t last_id_ = 0;
-  std::size_t connections_ = 0;
+  std::list<evhttp_connection*> connections_;  // the one that has been silent longest first
   std::vector<Newcomer*> newcomers_;
   evhttp* http_;
   std::unique_ptr<net::Accepting> accepting_;
