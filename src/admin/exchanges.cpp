@@ -14,31 +14,31 @@ namespace {
 
 constexpr std::size_t usual_limit = 100;
 constexpr std::size_t most_listed = 1000;
-constexpr auto patience = std::chrono::seconds(1);
+constexpr auto workers_patience = std::chrono::seconds(1);
 
-struct Found {
+struct FoundInFlight {
   std::vector<proxy::InFlight> exchanges;
   std::size_t in_flight = 0;
 };
 
-Json text_or_null(const std::string& text) {
+Json known(const std::string& text) {
   return text.empty() ? Json(nullptr) : Json(text);
 }
 
 Json to_json(const proxy::InFlight& exchange) {
   return {{"request_id", exchange.request_id},
-          {"route", text_or_null(exchange.route)},
+          {"route", known(exchange.route)},
           {"client", exchange.client},
-          {"method", text_or_null(exchange.method)},
-          {"host", text_or_null(exchange.host)},
-          {"path", text_or_null(exchange.path)},
+          {"method", known(exchange.method)},
+          {"host", known(exchange.host)},
+          {"path", known(exchange.path)},
           {"phase", to_string(exchange.phase)},
           {"client_gone", exchange.client_is_gone},
           {"age_seconds", std::chrono::duration<double>(exchange.age).count()},
-          {"upstream", text_or_null(exchange.upstream)}};
+          {"upstream", known(exchange.upstream)}};
 }
 
-Answer answer(Found& found, std::size_t limit, std::size_t missing) {
+Answer exchanges_answer(FoundInFlight& found, std::size_t limit, std::size_t missing) {
   std::ranges::sort(found.exchanges, std::ranges::greater{}, &proxy::InFlight::age);
   if (found.exchanges.size() > limit) found.exchanges.resize(limit);
   Json exchanges = Json::array();
@@ -66,7 +66,7 @@ void add_exchanges_page(Pages& pages, const Office& office) {
     const auto limit = limit_of(request);
     if (!limit)
       return reply(error_answer(400, "limit: expected a number up to " + std::to_string(most_listed)));
-    const auto found = std::make_shared<Found>();
+    const auto found = std::make_shared<FoundInFlight>();
     const auto ask = [&](Questions::Id id) {
       return sources.ask_workers(
           [id, found, most = *limit, answered = questions.answering()](const proxy::Proxy& proxy) {
@@ -76,8 +76,8 @@ void add_exchanges_page(Pages& pages, const Office& office) {
             });
           });
     };
-    questions.begin(ask, patience, [found, reply, most = *limit](std::size_t missing) {
-      reply(answer(*found, most, missing));
+    questions.begin(ask, workers_patience, [found, reply, most = *limit](std::size_t missing) {
+      reply(exchanges_answer(*found, most, missing));
     });
   };
 }

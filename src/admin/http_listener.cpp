@@ -97,26 +97,27 @@ void send(evhttp_request* request, const Answer& answer) {
   evhttp_send_reply(request, answer.status, nullptr, nullptr);
 }
 
-class LoopDesk final : public Desk {
- public:
-  explicit LoopDesk(net::EventLoop& loop) : loop_(&loop) {}
-  void post(std::move_only_function<void()> work) override {
-    const std::scoped_lock lock(mutex_);
-    if (loop_ != nullptr) loop_->post(std::move(work));
-  }
-  void close() {
-    const std::scoped_lock lock(mutex_);
-    loop_ = nullptr;
-  }
-
- private:
-  std::mutex mutex_;
-  net::EventLoop* loop_;  // guarded by mutex_; null once it has gone
-};
-
 }  // namespace
 
 class HttpListener::Impl {
+ private:
+  class LoopDesk final : public Desk {
+   public:
+    explicit LoopDesk(net::EventLoop& loop) : loop_(&loop) {}
+    void post(std::move_only_function<void()> work) override {
+      const std::scoped_lock lock(mutex_);
+      if (loop_ != nullptr) loop_->post(std::move(work));
+    }
+    void close() {
+      const std::scoped_lock lock(mutex_);
+      loop_ = nullptr;
+    }
+
+   private:
+    std::mutex mutex_;
+    net::EventLoop* loop_;  // guarded by mutex_; null once it has gone
+  };
+
  public:
   Impl(net::Fd listening, SocketAddress address)
       : address_(std::move(address)),

@@ -21,7 +21,7 @@ constexpr auto file_patience = std::chrono::seconds(8);
 constexpr std::size_t shown_dead = 100;
 constexpr std::size_t dropped_at_once = 500;
 
-constexpr const char* expected =
+constexpr const char* expected_change =
     R"(expected {"ids": ["WEBHOOK-ID", ...]} or {"all_dead": true}: curl -d '{"all_dead":true}')";
 
 bool has_file(const Sources& sources) {
@@ -146,7 +146,7 @@ Answer carry_out(const config::Config& config, const Asked& asked, Change change
 HttpListener::Handler changing(const Office& office, Change change) {
   return [office, change](const Request& request, const HttpListener::Reply& reply) {
     auto asked = read_asked(request.body);
-    if (!asked) return reply(error_answer(400, expected));
+    if (!asked) return reply(error_answer(400, expected_change));
     if (!has_file(office.sources))
       return reply(error_answer(409, "outbox: this configuration keeps none in a file"));
     with_file(office, reply, [asked = *std::move(asked), change](const config::Config& config) {

@@ -258,28 +258,22 @@ TEST_F(AdminPages, ASecondSignalEndsADrainThatWasAskedForHere) {
 }
 
 TEST_F(AdminPages, AreRedWhileNoServerOfARequiredUpstreamCanBeConnectedTo) {
-  std::string gone;
-  {
-    const MockUpstream closed;
-    gone = closed.url();
-  }
+  const TempDir dir;
+  const std::string gone = "unix:" + (dir / "gone.sock").string();
   start_with({}, {.servers = '"' + gone + '"', .upstream = "required: true"});
   EXPECT_TRUE(is_ready());
   EXPECT_EQ(connect().exchange(get("/quick")).status, 502);
   EXPECT_EQ(page("/ready").status, 503);
   EXPECT_EQ(json("/ready").at("reasons"), Json::array({"upstream app: no server can be connected to"}));
-  MockUpstream back({.address = gone.substr(std::string("http://").size())});
+  MockUpstream back({.address = gone});
   back.otherwise(respond(200, "back"));
   EXPECT_EQ(connect().exchange(get("/quick")).status, 200);
   EXPECT_TRUE(is_ready());
 }
 
 TEST_F(AdminPages, StayGreenWhileTheUpstreamIsNotRequiredOrAnotherServerIsThere) {
-  std::string gone;
-  {
-    const MockUpstream closed;
-    gone = closed.url();
-  }
+  const TempDir dir;
+  const std::string gone = "unix:" + (dir / "gone.sock").string();
   start_with({}, {.servers = '"' + gone + "\", \"" + upstream.url() + '"', .upstream = "required: true"});
   for (int i = 0; i < 2; ++i) EXPECT_EQ(connect().exchange(get("/quick")).status, 200);
   EXPECT_TRUE(is_ready());

@@ -174,18 +174,15 @@ TEST_F(Metrics, TellReusedConnectionsFromNewOnes) {
 }
 
 TEST_F(Metrics, SayWhetherAServerCanBeConnectedTo) {
-  std::string gone;
-  {
-    const MockUpstream closed;
-    gone = closed.url();
-  }
+  const TempDir dir;
+  const std::string gone = "unix:" + (dir / "gone.sock").string();
   start_with({}, {.servers = '"' + gone + '"'});
   const std::string server = "upstream=\"app\",server=\"" + gone + '"';
   EXPECT_EQ(value("hangup_server_up{" + server + '}'), 1);
   EXPECT_EQ(connect().exchange(get("/quick")).status, 502);
   EXPECT_EQ(value("hangup_server_up{" + server + '}'), 0);
   EXPECT_EQ(value("hangup_server_connects_total{" + server + ",result=\"failed\"}"), 1);
-  MockUpstream back({.address = gone.substr(std::string("http://").size())});
+  MockUpstream back({.address = gone});
   back.otherwise(respond(200, "back"));
   EXPECT_EQ(connect().exchange(get("/quick")).status, 200);
   EXPECT_EQ(value("hangup_server_up{" + server + '}'), 1);
