@@ -191,7 +191,7 @@ void MatrixTest::script() {
                                       .send(chunked_head())
                                       .send_times(chunk(std::string(64 << 10, 's')), 16)
                                       .send(chunk(half_way))
-                                      .send_times(chunk(std::string(64 << 10, 's')), 1024)
+                                      .send_times(chunk(std::string(64 << 10, 's')), pieces_to_come_)
                                       .send(chunk("finished"))
                                       .send("0\r\n\r\n"));
     case Place::tunnel:
@@ -277,11 +277,11 @@ void MatrixTest::stop_holding() {
   upstream.wait_for_close(*held_);
 }
 
-void MatrixTest::wait_for_ends(std::size_t n) {
+void MatrixTest::wait_for_ends(std::size_t n, std::string_view path) {
   eventually(fmt::format("{} exchanges to have ended", n), [&] {
     const auto lines = hangup->access_log("exchange");
     return static_cast<std::size_t>(
-               std::ranges::count(lines, "/work", [](const Json& line) { return line.at("path"); })) >= n;
+               std::ranges::count(lines, path, [](const Json& line) { return line.at("path"); })) >= n;
   });
 }
 

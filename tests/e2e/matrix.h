@@ -73,14 +73,15 @@ class MatrixTest : public TlsEndToEnd {
   AnyClient reach(std::size_t n);
   // Frees the only connection upstream, which others are queued for.
   void stop_holding();
-  // So many exchanges for /work have ended.
-  void wait_for_ends(std::size_t n);
+  // So many exchanges for that path have ended.
+  void wait_for_ends(std::size_t n, std::string_view path = "/work");
   // What was logged of /work; after hangup has drained.
   std::vector<Json> all_ends();
   bool begun() const;  // something of the request is sent upstream
 
   Place place_ = Place::awaiting_head;
   Over over_ = Over::tcp;
+  std::size_t pieces_to_come_ = 1024;  // of 64 KiB, behind the middle of a transfer
 
  private:
   AnyClient connect_any(const BufferSizes& buffers = {}) const;

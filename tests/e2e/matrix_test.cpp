@@ -66,7 +66,8 @@ End end_of(Place place) {
 
 // How many clients leave one after the other.
 std::size_t times(const Row& row) {
-  const bool heavy = row.place == unread_stream || row.behind == junk_1_mib || row.behind == junk_16_mib;
+  const bool heavy = row.place == unread_stream || row.place == mid_transfer || row.behind == junk_1_mib ||
+                     row.behind == junk_16_mib;
   return (heavy ? 5 : 20) / (sanitized ? 5 : 1);
 }
 
@@ -146,7 +147,7 @@ void FoundGone::expect_aborted(std::size_t count) const {
 // Clients that have sent what no exchange is to be harmed by, or FIN, and read.
 class Served : public MatrixTest {
  public:
-  explicit Served(const Row& row) : row_(row) {}
+  explicit Served(const Row& row) : row_(row) { pieces_to_come_ = 16; }
 
  protected:
   // Lets the exchange go on, which ends as if nothing had happened.
@@ -181,7 +182,7 @@ class Stays : public Served {
     }
     const bool gets = row_.behind == one_get || row_.behind == many_gets;
     if (gets) {
-      upstream.wait_for_request("/next", row_.behind == one_get ? 1 : hangup::test::many_gets);
+      wait_for_ends(row_.behind == one_get ? 1 : hangup::test::many_gets, "/next");
     } else {
       client.read_to_end();  // what is no request ends the connection
     }
@@ -224,34 +225,41 @@ std::vector<Way> ways_over(Over over) {
 }
 
 constexpr auto every_transport = {Over::tcp, Over::tls, Over::unix_socket};
-// Where the request is whole: what follows is not its body.
-constexpr auto whole_requests = {queued, connecting, awaiting_head, idle_stream, unread_stream, mid_transfer};
-constexpr auto all_behind = {one_get, Behind::many_gets, junk_64_kib, junk_1_mib, junk_16_mib};
+constexpr auto every_place = {queued,        queued_upload, connecting,    uploading,    awaiting_continue,
+                              awaiting_head, idle_stream,   unread_stream, mid_transfer, tunnel};
+
+// Adds what pipelining is tried with: all of it over TCP, over the others what differs there. Only places
+// where the request is whole: what follows others is their body.
+void add_pipelined(std::vector<Row>& rows, std::initializer_list<Place> places, Way way, Over over) {
+  for (const Place place : places) {
+    for (const Behind behind : {one_get, Behind::many_gets, junk_64_kib, junk_1_mib, junk_16_mib}) {
+      if (over != Over::tcp && (behind == one_get || behind == junk_1_mib)) continue;
+      rows.push_back({place, way, behind, over});
+    }
+  }
+}
 
 std::vector<Row> rows_of_those_who_leave() {
   std::vector<Row> rows;
   for (const Over over : every_transport) {
     for (const Way way : ways_over(over)) {
-      for (const Place place : {queued, queued_upload, connecting, uploading, awaiting_continue,
-                                awaiting_head, idle_stream, unread_stream, mid_transfer, tunnel}) {
-        rows.push_back({place, way, nothing, over});
-      }
-      if (way == says_goodbye) continue;  // the one that closes says it too
-      for (const Place place : whole_requests) {
-        for (const Behind behind : all_behind) rows.push_back({place, way, behind, over});
-      }
+      for (const Place place : every_place) rows.push_back({place, way, nothing, over});
     }
   }
+  for (const Way way : {closes, resets}) {
+    add_pipelined(rows, {queued, connecting, awaiting_head, idle_stream, unread_stream, mid_transfer}, way,
+                  Over::tcp);
+    add_pipelined(rows, {queued, awaiting_head, idle_stream, unread_stream}, way, Over::tls);
+  }
+  add_pipelined(rows, {queued, awaiting_head, idle_stream, unread_stream}, closes, Over::unix_socket);
   return rows;
 }
 
 std::vector<Row> rows_of_those_who_stay() {
   std::vector<Row> rows;
-  for (const Over over : every_transport) {
-    for (const Place place : {queued, awaiting_head, idle_stream, mid_transfer}) {
-      for (const Behind behind : all_behind) rows.push_back({place, {}, behind, over});
-    }
-  }
+  add_pipelined(rows, {queued, awaiting_head, idle_stream, mid_transfer}, {}, Over::tcp);
+  add_pipelined(rows, {awaiting_head, idle_stream}, {}, Over::tls);
+  add_pipelined(rows, {awaiting_head, idle_stream}, {}, Over::unix_socket);
   return rows;
 }
 
@@ -259,7 +267,7 @@ std::vector<Row> rows_of_those_who_stay() {
 std::vector<Row> rows_of_those_who_half_close() {
   std::vector<Row> rows;
   for (const Over over : {Over::tcp, Over::unix_socket}) {
-    for (const Place place : {queued, awaiting_head, idle_stream, unread_stream, mid_transfer}) {
+    for (const Place place : {queued, awaiting_head, idle_stream, mid_transfer}) {
       rows.push_back({place, {}, nothing, over});
     }
   }

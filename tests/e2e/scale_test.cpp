@@ -41,12 +41,12 @@ TEST_F(Scale, ThousandsOfQuickRequestsCallNoCleanup) {
   EXPECT_EQ(upstream.request_count(), clients * rounds);
 }
 
-// A thousand clients in flight that all leave within 100 ms.
-TEST_F(Scale, AThousandDisconnectsAtOnceAreAThousandAbortsAndCleanupsAndNothingIsLeft) {
-  constexpr std::size_t count = 1000;
+// Two thousand clients in flight that all leave within 100 ms.
+TEST_F(Scale, TwoThousandDisconnectsAtOnceAreAsManyAbortsAndCleanupsAndNothingIsLeft) {
+  constexpr std::size_t count = 2000;
   upstream.on("/work", never_answer());
   Yaml yaml;
-  yaml.upstream = "connections: {max: 2000, keepalive: 0}";
+  yaml.upstream = "connections: {max: 3000, keepalive: 0}";
   start(yaml);
   const std::size_t idle_descriptors = hangup->descriptors();
   EXPECT_EQ(connect().exchange(get("/warm-up")).status, 200);
