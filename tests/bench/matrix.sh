@@ -31,7 +31,7 @@ http {
       proxy_pass http://127.0.0.1:$3;
       proxy_http_version 1.1;
       proxy_request_buffering off;
-      proxy_max_temp_file_size 0;
+      proxy_buffering off;
       proxy_set_header Upgrade \$http_upgrade;
       proxy_set_header Connection \$connection_upgrade;
       proxy_set_header Host \$http_host;

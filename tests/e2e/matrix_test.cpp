@@ -64,10 +64,10 @@ End end_of(Place place) {
   return {};
 }
 
-// How many clients leave one after the other.
+// How many clients leave one after the other: fewer where each takes time.
 std::size_t times(const Row& row) {
-  const bool heavy = row.place == unread_stream || row.place == mid_transfer || row.behind == junk_1_mib ||
-                     row.behind == junk_16_mib;
+  const bool heavy = row.place == connecting || row.place == unread_stream || row.place == mid_transfer ||
+                     row.behind == junk_1_mib || row.behind == junk_16_mib;
   return (heavy ? 5 : 20) / (sanitized ? 5 : 1);
 }
 
