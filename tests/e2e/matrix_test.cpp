@@ -5,21 +5,22 @@
 // A test here is a row over a transport, `Matrix.<way>/<where the exchange stands><behind what>/<over what>`,
 // and several clients leave one after the other. Every row of what hangup promises, with its tests:
 //
-//   waiting for the head: FIN, RST                   */WhileAwaitingTheHead/*
-//   in the gap of a stream: FIN, RST                 */InAGapOfAStream/*
-//   half-closed, and still reads                     HalfCloses/*; half_close_test: what is probed by, and
-//   policies half-closed, and the policy is abort             SendsFin/* pipelined: GETs, 64 KiB, 1 MiB, 16
-//   MiB           */*Behind*/*; and Stays/*: they harm no exchange reads nothing of 64 MiB
-//   */ReadingNothingOf64MiB/* in mid-transfer                                  */InTheMiddleOfATransfer/*
-//   sending its body                                 */WithHalfItsBodySent/*; disconnect_test: chunked, or
-//   not taken queued for a slot                                */WhileQueued*/* while a server is connected
-//   to                   */WhileConnecting/* TLS: close_notify, FIN without it, RST           SaysGoodbye/*,
-//   EndsWithoutGoodbye/*, */OverTls WebSocket and other tunnels                      */InATunnel/*;
-//   tunnel_test: behind bytes that are not taken waiting for 100-continue */WhileAwaiting100Continue/*
-//   vanished: waiting, slow stream, mid-transfer     vanished_test, in a network that is switched off
-//   2,000 in flight closed within 100 ms             scale_test
-//   no exchange yet, or no longer                    disconnect_test: OfAnIdleConnection, InTheMiddleOfAHead,
-//   After
+//   waiting for the head: FIN, RST      */WhileAwaitingTheHead/*
+//   in the gap of a stream: FIN, RST    */InAGapOfAStream/*
+//   half-closed, and still reads        HalfCloses/*; half_close_test: what shows it
+//   half-closed, by a policy of abort   SendsFin/*
+//   pipelined: GETs, 64 KiB to 16 MiB   */*Behind*/*; Stays/*: they harm no exchange
+//   reads nothing of 64 MiB             */ReadingNothingOf64MiB/*
+//   in mid-transfer                     */InTheMiddleOfATransfer/*
+//   sending its body                    */WithHalfItsBodySent/*; disconnect_test: chunked
+//   queued for a slot                   */WhileQueued*/*
+//   while a server is connected to      */WhileConnecting/*
+//   TLS: close_notify, FIN alone, RST   SaysGoodbye/*, EndsWithoutGoodbye/*, */OverTls
+//   WebSocket and other tunnels         */InATunnel/*; tunnel_test: with bytes not taken
+//   waiting for 100-continue            */WhileAwaiting100Continue/*
+//   vanished, in any of three phases    vanished_test, in a network that is switched off
+//   2,000 in flight leave at once       scale_test
+//   no exchange yet, or no longer       disconnect_test
 #include "e2e/matrix.h"
 
 #include <fmt/format.h>
