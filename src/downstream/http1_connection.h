@@ -75,7 +75,9 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void on_ready(net::Readiness ready) override;
   void enter(State state);
 
+  bool takes() const;
   bool reading() const;
+  bool reading_ahead() const;
   void read();
   void take(std::string_view bytes);
   std::size_t process(std::string_view bytes);
