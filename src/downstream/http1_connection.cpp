@@ -402,7 +402,8 @@ bool Http1Connection::probe() {
   // Of a UNIX socket the kernel tells by itself, and an event comes when the client closes.
   if (client_->ip == "unix") return transport_->peer_state() == net::PeerState::half_closed;
   fin_sign_ = sign_;
-  return write_probe();
+  // A client on this machine has answered before the write returns.
+  return write_probe() && transport_->peer_state() != net::PeerState::gone;
 }
 
 // What is being sent anyway is a probe by itself. Otherwise a `100 Continue`, of which there may be any

@@ -191,8 +191,9 @@ void Exchange::on_half_close(MonoTime sign) {
   const HalfClose policy = route_->on_disconnect.half_close;
   if (policy == HalfClose::wait || (policy == HalfClose::probe && stream_->probe())) return;
   bytes_out_ = stream_->body_bytes_sent();
-  std::exchange(stream_, nullptr)->cut();
-  client_left(sign);
+  downstream::ClientStream* left = std::exchange(stream_, nullptr);
+  client_left(sign);  // the server first: it is the one that works for nobody
+  left->cut();
 }
 
 void Exchange::on_gone(MonoTime sign) {

@@ -2,13 +2,6 @@
 # shellcheck disable=SC2154  # of run.sh, which sources this
 # The matrix of disconnects: every row of bench_matrix through each proxy, in turns. To be sourced by run.sh.
 
-matrix_certificate() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-    -keyout "$dir/tls.key" -out "$dir/tls.pem" 2>/dev/null
-  cat "$dir/tls.pem" "$dir/tls.key" >"$dir/tls-both.pem"
-  chmod 600 "$dir/tls.key" "$dir/tls-both.pem"
-}
-
 # Each listens at PORT in plain text and at TLS-PORT.
 start_matrix_nginx() {  # PORT TLS-PORT UPSTREAM-PORT
   cat >"$dir/matrix-nginx.conf" <<CONF
@@ -25,8 +18,8 @@ http {
   server {
     listen 127.0.0.1:$1;
     listen 127.0.0.1:$2 ssl;
-    ssl_certificate $dir/tls.pem;
-    ssl_certificate_key $dir/tls.key;
+    ssl_certificate $dir/certificate.pem;
+    ssl_certificate_key $dir/key.pem;
     location / {
       proxy_pass http://127.0.0.1:$3;
       proxy_http_version 1.1;
@@ -60,7 +53,7 @@ defaults
   timeout tunnel 300s
 frontend bench
   bind 127.0.0.1:$1
-  bind 127.0.0.1:$2 ssl crt $dir/tls-both.pem
+  bind 127.0.0.1:$2 ssl crt $dir/both.pem
   default_backend bench
 backend bench
   server upstream 127.0.0.1:$3
@@ -73,7 +66,7 @@ start_matrix_hangup() {  # PORT TLS-PORT UPSTREAM-PORT
 workers: 1
 listeners:
   - address: 127.0.0.1:$1
-  - {address: "127.0.0.1:$2", tls: {certificates: [{cert: $dir/tls.pem, key: $dir/tls.key}]}}
+  - {address: "127.0.0.1:$2", tls: {certificates: [{cert: $dir/certificate.pem, key: $dir/key.pem}]}}
 upstreams:
   bench: {servers: ["http://127.0.0.1:$3"]}
 routes:
@@ -106,7 +99,6 @@ measure_matrix_row() {  # ROW plain|tls COUNT
 declare -A matrix_tls_port matrix_upstream_port
 measure_matrix() {
   local proxy row kind count
-  matrix_certificate
   for proxy in "${proxies[@]}"; do
     matrix_tls_port[$proxy]=$(free_port)
     matrix_upstream_port[$proxy]=$(free_port)
