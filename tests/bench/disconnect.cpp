@@ -1,6 +1,8 @@
 // bench_disconnect: is the client and the upstream of a proxy at once, and the receiver of its cleanups, so
 // that one clock measures how long after a client's close the upstream sees its own connection closed, or the
-// cleanup arrives. One at a time, with a number of other requests in flight.
+// cleanup arrives. One at a time, with a number of other requests in flight; or, with a COUNT of `storm`, all
+// of those in flight at once, until the last close, and until the last cleanup has come, which was committed
+// before.
 #include "io.h"
 
 #include <sys/socket.h>
@@ -45,6 +47,25 @@ class Meter {
     while (closed_ == closed) turn(start + 10s, "the upstream saw no close within 10 s");
     while (receiver_ && called_ == called) turn(start + 10s, "no cleanup came within 10 s");
     return bench::Clock::now() - start;
+  }
+
+  // Milliseconds until the last of each.
+  std::pair<double, double> storm(std::size_t count) {
+    std::vector<int> clients;
+    for (std::size_t i = 0; i < count; ++i) clients.push_back(begin());
+    const std::size_t closed = closed_ + count;
+    const std::size_t called = called_ + count;
+    const auto start = bench::Clock::now();
+    const auto since = [start] {
+      return std::chrono::duration<double, std::milli>(bench::Clock::now() - start).count();
+    };
+    for (const int client : clients) ::close(client);
+    double last_close = 0;
+    while (closed_ < closed || (receiver_ && called_ < called)) {
+      turn(start + 120s, "not all was seen within 120 s");
+      if (closed_ >= closed && last_close == 0) last_close = since();
+    }
+    return {last_close, since()};
   }
 
  private:
@@ -119,11 +140,16 @@ double percentile(const std::vector<double>& sorted, double share) {
 
 int main(int argc, char** argv) {
   if (argc != 5 && argc != 6)
-    bench::die("usage: bench_disconnect PROXY-PORT UPSTREAM-PORT COUNT IN-FLIGHT [RECEIVER-PORT]");
+    bench::die("usage: bench_disconnect PROXY-PORT UPSTREAM-PORT COUNT|storm IN-FLIGHT [RECEIVER-PORT]");
   bench::raise_descriptor_limit(65536);
   const auto port = [&](int index) { return static_cast<std::uint16_t>(bench::number(argv[index])); };
   Meter meter(port(1), bench::listen_on(port(2)),
               argc == 6 ? std::optional(bench::listen_on(port(5))) : std::nullopt);
+  if (std::string_view(argv[3]) == "storm") {
+    const auto [last_close, last_call] = meter.storm(bench::number(argv[4]));
+    std::printf("%.0f %.0f\n", last_close, last_call);
+    return 0;
+  }
   const auto count = bench::number(argv[3]);
   for (auto others = bench::number(argv[4]); others > 0; --others) meter.begin();
   std::vector<double> microseconds;

@@ -5,6 +5,7 @@
 #   workers     the same of small requests by 1 and by 2 workers of hangup
 #   instructions  of the program (not the kernel) and locks taken per small request, by callgrind: the same in each run
 #   disconnect  time from a client's close to the upstream seeing its connection closed
+#   storm       time until the last of many clients that leave at once is known to the upstream, and the last cleanup has come
 #   matrix      the same for every way to leave, in every phase: what each proxy finds, and how fast
 #   webhook     time from a client's close to its cleanup arriving, by way of the outbox (hangup alone)
 #   memory      resident memory of the proxy per request in flight
@@ -13,7 +14,7 @@
 #   outbox      cleanups committed a second, and how long each takes from add() to its commit
 #   journal     what noting an exchange in flight costs the thread that proxies, by three mechanisms
 # usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [--disconnects N]
-#                           [cpu|small|large|huge|upload|connect|tls|workers|instructions|disconnect|matrix|webhook|
+#                           [cpu|small|large|huge|upload|connect|tls|workers|instructions|disconnect|storm|matrix|webhook|
 #                            memory|transport|deliver|outbox|journal ...]
 # HANGUP and BENCH_BIN name another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
@@ -30,13 +31,13 @@ while [ $# -gt 0 ]; do
     --hold) hold=$2 && shift 2 ;;
     --disconnects) matrix_count=$2 && shift 2 ;;
     cpu) parts+=("${workloads[@]}") && shift ;;
-    small | large | huge | upload | connect | tls | workers | instructions | disconnect | matrix | webhook | memory | transport | \
+    small | large | huge | upload | connect | tls | workers | instructions | disconnect | storm | matrix | webhook | memory | transport | \
       deliver | outbox | journal) parts+=("$1") && shift ;;
-    *) sed -n '2,20s/^# //p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,21s/^# //p' "$0" >&2 && exit 2 ;;
   esac
 done
 [ "${#parts[@]}" -gt 0 ] ||
-  parts=("${workloads[@]}" workers instructions disconnect matrix webhook memory transport deliver outbox journal)
+  parts=("${workloads[@]}" workers instructions disconnect storm matrix webhook memory transport deliver outbox journal)
 
 hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
@@ -48,7 +49,7 @@ fi
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 # Two descriptors for each request in flight, and some for everything else.
 most_held=$((($(ulimit -n) - 200) / 2))
-most_in_flight=$((hold < most_held / 2 ? hold : most_held / 2))
+most_in_flight=$((hold < most_held - 200 ? hold : most_held - 200))
 
 dir=$(mktemp -d)
 chmod 755 "$dir"
@@ -337,6 +338,27 @@ measure_disconnect() {
       printf '%-10s %10s %8s %8s %8s\n' "$proxy" "$in_flight" "$p50" "$p99" "$most"
       stop "$proxy"
     done
+  done
+}
+
+measure_storm() {
+  local proxy port receiver closed called
+  echo "milliseconds from $most_in_flight clients' leaving at once to the last close at the upstream, and to the last cleanup's arrival"
+  echo "(of hangup: each was committed before)"
+  printf '%-10s %10s %10s\n' proxy closes cleanups
+  for proxy in "${proxies[@]}"; do
+    port=$(free_port)
+    receiver=
+    if [ "$proxy" = hangup ]; then
+      receiver=$(free_port)
+      start_hangup "$port" "$receiver"
+    else
+      "start_$proxy" "$port"
+    fi
+    # shellcheck disable=SC2086  # no argument without a receiver
+    read -r closed called < <("$bin/bench_disconnect" "${port_of[$proxy]}" "$port" storm "$most_in_flight" $receiver || echo - -)
+    printf '%-10s %10s %10s\n' "$proxy" "$closed" "$([ -n "$receiver" ] && echo "$called" || echo -)"
+    stop "$proxy"
   done
 }
 
