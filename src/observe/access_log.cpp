@@ -6,7 +6,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include <hangup/base/text.h>
@@ -25,10 +24,7 @@ class Line {
   explicit Line(char* at) : at_(at) {}
   char* end() const { return at_; }
 
-  void text(std::string_view text) {
-    std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
-  }
+  void text(std::string_view text) { at_ = std::ranges::copy(text, at_).out; }
   template <std::integral Number>
   void number(Number number) {
     at_ = std::to_chars(at_, at_ + 20, number).ptr;
