@@ -12,16 +12,17 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <nlohmann/json.hpp>
+#include <mutex>
 #include <thread>
 #include <utility>
 
+#include <hangup/admin/admin.h>
 #include <hangup/app/server.h>
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/cleanup/open.h>
 #include <hangup/downstream/front_end.h>
 #include <hangup/net/socket.h>
-#include <hangup/observe/admin.h>
+#include <hangup/observe/metrics.h>
 #include <hangup/proxy/bearer_tokens.h>
 
 namespace hangup::app {
@@ -69,6 +70,7 @@ class Server::Impl {
   Result<void> start();
   void reload();
   void drain(const std::function<bool()>& hurry);
+  void on_drain_asked(std::function<void()> ask) { drain_asked_ = std::move(ask); }
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
  private:
@@ -81,6 +83,8 @@ class Server::Impl {
   void open_access();
   Result<void> open_outbox();
   Result<void> open_admin();
+  void ask_to_drain();
+  std::size_t ask_workers(const std::function<void(const proxy::Proxy&)>& question);
   Result<void> share_descriptors();
   Result<void> listen(downstream::SharedListener& listener);
   Result<void> read_tls(const config::Listener& listener, std::size_t index);
@@ -94,11 +98,15 @@ class Server::Impl {
   std::unique_ptr<proxy::BearerTokens> tokens_;  // null without `auth`
   std::unique_ptr<cleanup::Outbox> outbox_;
   std::vector<std::unique_ptr<downstream::SharedListener>> listeners_;
+  observe::Metrics metrics_;
+  std::vector<std::shared_ptr<upstream::SharedUpstream>> upstreams_;  // as the configuration's
+  std::mutex workers_mutex_;  // for taking workers away, and asking them from another thread
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<SocketAddress> addresses_;
   std::vector<Reloadable> reloadables_;
   std::atomic<bool> draining_ = false;
-  std::unique_ptr<observe::Admin> admin_;  // asks the outbox
+  std::function<void()> drain_asked_;
+  std::unique_ptr<admin::Admin> admin_;  // asks everybody
 };
 
 Result<void> Server::Impl::start() {
@@ -116,7 +124,8 @@ Result<void> Server::Impl::start() {
                 .tokens = tokens_.get(),
                 .upstreams = {},
                 .outbox = *outbox_,
-                .loggers = loggers_};
+                .loggers = loggers_,
+                .metrics = metrics_};
   for (const auto& upstream : config_->upstreams) {
     auto made = upstream::make_shared_upstream(upstream);
     if (!made) return std::unexpected(std::move(made.error()));
@@ -124,6 +133,7 @@ Result<void> Server::Impl::start() {
       reloadables_.push_back({"the TLS files of upstream " + upstream->name,
                               [shared = *made] { return upstream::reload_tls(*shared); }});
     }
+    upstreams_.push_back(*made);
     shared.upstreams[upstream.get()] = std::move(*made);
   }
   for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
@@ -160,34 +170,39 @@ void Server::Impl::open_access() {
 
 Result<void> Server::Impl::open_admin() {
   if (!config_->admin) return {};
-  using Json = nlohmann::json;
-  using Answer = observe::Admin::Answer;
-  const auto live = [] { return Answer{.status = 200, .body = R"({"status":"live"})"}; };
-  const auto ready = [this] {
-    Json reasons = Json::array();
-    if (draining_.load()) reasons.push_back("draining");
-    if (auto trouble = outbox_->trouble(); !trouble.empty())
-      reasons.push_back("outbox: " + std::move(trouble));
-    const bool good = reasons.empty();
-    const Json body = {{"status", good ? "ready" : "not ready"}, {"reasons", std::move(reasons)}};
-    return Answer{.status = good ? 200 : 503,
-                  .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)};
-  };
-  const auto outbox = [this] {
-    const cleanup::Counts counts = outbox_->counts();
-    const std::string trouble = outbox_->trouble();
-    const Json body = {
-        {"added", counts.added},       {"delivered", counts.delivered},
-        {"dead", counts.dead},         {"pending", counts.pending()},
-        {"attempts", counts.attempts}, {"trouble", trouble.empty() ? Json(nullptr) : Json(trouble)}};
-    return Answer{.status = 200, .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)};
-  };
-  auto opened =
-      observe::Admin::open(*config_->admin, {{"/live", live}, {"/ready", ready}, {"/outbox", outbox}});
+  admin::Sources sources{.config = config_,
+                         .outbox = *outbox_,
+                         .metrics = metrics_,
+                         .loggers = loggers_,
+                         .upstreams = {upstreams_.begin(), upstreams_.end()},
+                         .listeners = {},
+                         .draining = [this] { return draining_.load(); },
+                         .drain = [this] { ask_to_drain(); },
+                         .ask_workers = [this](const auto& question) { return ask_workers(question); }};
+  for (const auto& listener : listeners_) sources.listeners.push_back(listener.get());
+  auto opened = admin::Admin::open(*config_->admin, std::move(sources));
   if (!opened) return std::unexpected(Error{"admin: " + opened.error().message});
   admin_ = std::move(*opened);
-  loggers_.log->info("admin listens at={}", admin_->address().to_string());
+  const SocketAddress& address = admin_->address();
+  loggers_.log->info("admin listens at={}", address.to_string());
+  if (!address.is_unix() && !address.host().starts_with("127.") && address.host() != "::1") {
+    loggers_.log->warn(
+        "admin listens at={}, which is not loopback: whoever can connect may see what is in flight, drop "
+        "cleanups and end hangup; let a firewall or network policy keep others out",
+        address.to_string());
+  }
+  for (const auto& worker : workers_) worker->watch_lag();
   return {};
+}
+
+void Server::Impl::ask_to_drain() {
+  if (!draining_.exchange(true) && drain_asked_) drain_asked_();
+}
+
+std::size_t Server::Impl::ask_workers(const std::function<void(const proxy::Proxy&)>& question) {
+  const std::scoped_lock lock(workers_mutex_);
+  for (const auto& worker : workers_) worker->ask(question);
+  return workers_.size();
 }
 
 // With the cleanups of exchanges that an earlier process died with, each of which gets its line now.
@@ -196,6 +211,7 @@ Result<void> Server::Impl::open_outbox() {
   if (!opened) return std::unexpected(opened.error());
   outbox_ = std::move(opened->outbox);
   observe::AccessLog access_log(loggers_.access);
+  observe::WorkerMetrics& counted = metrics_.add();
   for (const cleanup::CrashedExchange& exchange : opened->crashed) {
     observe::AccessRecord record;
     record.start = exchange.started;
@@ -215,6 +231,7 @@ Result<void> Server::Impl::open_outbox() {
     record.cleanup_skipped = exchange.cleanup_skipped;
     record.error = "hangup died with this exchange in flight";
     access_log.write(record);
+    counted.ended_unbegun(counted.route(exchange.route), record);
   }
   if (config_->cleanups.empty()) return {};
   reloadables_.push_back({"the TLS files of cleanups", [this]() -> Result<void> {
@@ -290,7 +307,10 @@ void Server::Impl::drain(const std::function<bool()>& hurry) {
   for (const auto& worker : workers_) worker->drain();
   const bool hurried = !wait_for_exchanges(hurry);
   for (const auto& worker : workers_) worker->shut_down();
-  workers_.clear();
+  {
+    const std::scoped_lock lock(workers_mutex_);
+    workers_.clear();
+  }
   if (!hurried) deliver_cleanups(hurry);
   const cleanup::Counts counts = outbox_->counts();
   loggers_.log->info("stopped; cleanups delivered={} dead={} pending={}", counts.delivered, counts.dead,
@@ -324,6 +344,9 @@ void Server::Impl::remove_unix_sockets() {
 Server::Server(std::shared_ptr<const config::Config> config)
     : impl_(std::make_unique<Impl>(std::move(config))) {}
 Server::~Server() = default;
+void Server::on_drain_asked(std::function<void()> ask) {
+  impl_->on_drain_asked(std::move(ask));
+}
 Result<void> Server::start() {
   return impl_->start();
 }

@@ -11,11 +11,15 @@ namespace {
 // How long a line of the access log may wait for others: handing each over by itself would wake the logger's
 // thread for each.
 constexpr auto flush_after = std::chrono::milliseconds(10);
+// A loop that is stuck for longer than this is sure to be seen.
+constexpr auto look_at_lag_every = std::chrono::milliseconds(250);
 
 }  // namespace
 
 Worker::Worker(const Shared& shared)
-    : access_log_(shared.loggers.access), journal_(shared.outbox.make_journal()) {
+    : metrics_(shared.metrics.add()),
+      access_log_(shared.loggers.access),
+      journal_(shared.outbox.make_journal()) {
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   for (const auto& [config, state] : shared.upstreams) {
     upstreams[config] = (upstreams_[config] = upstream::make_upstream(loop_, state)).get();
@@ -28,6 +32,7 @@ Worker::Worker(const Shared& shared)
                                                               .outbox = shared.outbox,
                                                               .journal = journal_.get(),
                                                               .access_log = access_log_,
+                                                              .metrics = metrics_,
                                                               .log = *shared.loggers.log});
   flush_timer_ = loop_.make_timer([this] {
     flush_due_ = false;
@@ -61,6 +66,19 @@ void Worker::start() {
     pthread_setname_np(pthread_self(), "hangup-worker");
     loop_.run();
   });
+}
+
+void Worker::ask(std::move_only_function<void(const proxy::Proxy&)> question) {
+  loop_.post([this, question = std::move(question)]() mutable { question(*proxy_); });
+}
+
+void Worker::watch_lag() {
+  lag_timer_ = loop_.make_timer([this] {
+    const MonoTime now = loop_.now();
+    metrics_.late_by(now - lag_due_);
+    lag_timer_->set(lag_due_ = now + look_at_lag_every);
+  });
+  lag_timer_->set(lag_due_ = loop_.now() + look_at_lag_every);
 }
 
 void Worker::drain() {

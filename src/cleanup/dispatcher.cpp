@@ -133,6 +133,11 @@ std::vector<const Delivery*> Dispatcher::pending() const {
   return deliveries;
 }
 
+std::optional<WallTime> Dispatcher::oldest() const {
+  const WallTime::rep since_epoch = oldest_.load(std::memory_order_relaxed);
+  return since_epoch == none ? std::nullopt : std::optional(WallTime(WallTime::duration(since_epoch)));
+}
+
 bool Dispatcher::forget(std::string_view id) {
   bool found = false;
   const auto [first, last] = by_id_.equal_range(id);
@@ -269,6 +274,8 @@ void Dispatcher::settle() {
     receiver.touched = false;
     pump(receiver);
   }
+  oldest_.store(entries_.empty() ? none : entries_.front()->delivery.created.time_since_epoch().count(),
+                std::memory_order_relaxed);
   std::optional<MonoTime> first;
   for (const auto& next : {waiting_.next(), expiries_.next(), pauses_.next()}) {
     if (next && (!first || *next < *first)) first = next;

@@ -8,12 +8,15 @@
 #include "cleanup/progress.h"
 #include "cleanup/sender.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,6 +54,8 @@ class Dispatcher {
   // order of their turns: one starts when nothing of a lower turn is known.
   void add(Delivery delivery, unsigned attempts = 0, Duration wait = {});
   std::vector<const Delivery*> pending() const;
+  // When the delivery was created that it has held longest; nullopt without any. Any thread.
+  std::optional<WallTime> oldest() const;
 
   // Drops a delivery: nothing of it is tried again and Progress hears nothing more, except that an attempt
   // under way is reported when it ends. False when it holds no such delivery.
@@ -97,6 +102,8 @@ class Dispatcher {
   const Random random_;
 
   std::list<std::unique_ptr<Entry>> entries_;
+  static constexpr WallTime::rep none = std::numeric_limits<WallTime::rep>::max();
+  std::atomic<WallTime::rep> oldest_ = none;  // `created` of the first of them, since the clock's epoch
   std::multimap<std::string_view, Entry*> by_id_;
   std::unordered_map<std::string, Turns> exchanges_;  // by request id
   // Kept without a delivery too, for what their breakers know; swept when there are many.

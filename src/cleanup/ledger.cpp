@@ -55,9 +55,16 @@ bool Ledger::admit(const Delivery& delivery, std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
     room = counts_.pending() < capacity;
     ++counts_.added;
+    ++by_cleanup_[delivery.cleanup].owed;
   }
   if (!room) dead(delivery, std::nullopt, fmt::format("the outbox is full with {} deliveries", capacity));
   return room;
+}
+
+void Ledger::admit(const Delivery& delivery) {
+  const std::scoped_lock lock(mutex_);
+  ++counts_.added;
+  ++by_cleanup_[delivery.cleanup].owed;
 }
 
 void Ledger::restored(std::uint64_t deliveries) {
@@ -74,12 +81,12 @@ void Ledger::gone(std::uint64_t deliveries) {
 
 void Ledger::delivered(const Delivery& delivery, const AttemptRecord& attempt) {
   write_line(access_.get(), delivery, attempt, "delivered", std::nullopt, attempt.result.error);
-  count(&Counts::delivered, true);
+  count(delivery, {.total = &Counts::delivered, .own = &CleanupCounts::delivered, .attempted = true});
 }
 
 void Ledger::will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) {
   write_line(access_.get(), delivery, attempt, "retry", wait, attempt.result.error);
-  count(nullptr, !attempt.result.ours);
+  count(delivery, {.own = &CleanupCounts::retried, .attempted = !attempt.result.ours});
 }
 
 void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
@@ -91,7 +98,10 @@ void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& 
   log_->warn("dead letter webhook_id={} request_id={} cleanup={} attempts={} url={} reason=\"{}\"",
              delivery.id, delivery.shown_id(), delivery.cleanup, last.number, without_query(delivery.url),
              reason);
-  count(&Counts::dead, attempt.has_value());
+  count(delivery, {.total = &Counts::dead,
+                   .own = &CleanupCounts::dead,
+                   .attempted = attempt.has_value(),
+                   .expired = reason == reason_expired});
 }
 
 void Ledger::lost(const std::vector<const Delivery*>& deliveries) {
@@ -118,10 +128,18 @@ bool Ledger::wait_settled(Duration patience) const {
   return settled_.wait_for(lock, patience, [this] { return counts_.pending() == 0; });
 }
 
-void Ledger::count(std::uint64_t Counts::* what, bool attempted) {
+std::map<std::string, CleanupCounts> Ledger::counts_by_cleanup() const {
   const std::scoped_lock lock(mutex_);
-  if (attempted) ++counts_.attempts;
-  if (what != nullptr) ++(counts_.*what);
+  return by_cleanup_;
+}
+
+void Ledger::count(const Delivery& delivery, const Change& change) {
+  const std::scoped_lock lock(mutex_);
+  if (change.attempted) ++counts_.attempts;
+  if (change.total != nullptr) ++(counts_.*change.total);
+  CleanupCounts& own = by_cleanup_[delivery.cleanup];
+  ++(own.*change.own);
+  if (change.expired) ++own.expired;
   if (counts_.pending() == 0) settled_.notify_all();
 }
 

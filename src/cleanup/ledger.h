@@ -6,9 +6,11 @@
 #include <spdlog/fwd.h>
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,7 +32,7 @@ class Ledger final : public Progress {
   // and false.
   bool admit(const Delivery& delivery, std::size_t capacity);
   // Of a durable outbox. Counts a delivery in, however many there are.
-  void admit(const Delivery&) { restored(1); }
+  void admit(const Delivery& delivery);
   // Deliveries that are pending from before, or once more.
   void restored(std::uint64_t deliveries);
   // Pending ones that nobody sends any more, as dropped by an operator; they count as dead.
@@ -45,18 +47,26 @@ class Ledger final : public Progress {
   void lost(const std::vector<const Delivery*>& deliveries);
 
   Counts counts() const;
+  std::map<std::string, CleanupCounts> counts_by_cleanup() const;
   // Waits until nothing is pending, or for `patience`. True when nothing is pending.
   bool wait_settled(Duration patience) const;
 
  private:
-  void count(std::uint64_t Counts::* what, bool attempted);
+  struct Change {
+    std::uint64_t Counts::* total = nullptr;
+    std::uint64_t CleanupCounts::* own = nullptr;
+    bool attempted = false;
+    bool expired = false;
+  };
+  void count(const Delivery& delivery, const Change& change);
 
   const Clock& clock_;
   std::shared_ptr<spdlog::logger> access_;
   std::shared_ptr<spdlog::logger> log_;
   mutable std::mutex mutex_;
   mutable std::condition_variable settled_;
-  Counts counts_;  // guarded by mutex_
+  Counts counts_;  // these are guarded by mutex_
+  std::map<std::string, CleanupCounts> by_cleanup_;
 };
 
 }  // namespace hangup::cleanup

@@ -50,6 +50,7 @@ class MemoryOutbox::Impl {
   }
 
   const Ledger& ledger() const { return ledger_; }
+  const Dispatcher& dispatcher() const { return dispatcher_; }
 
  private:
   const std::size_t capacity_;
@@ -72,6 +73,14 @@ void MemoryOutbox::add(std::vector<Delivery> deliveries) {
 
 Counts MemoryOutbox::counts() const {
   return impl_->ledger().counts();
+}
+
+std::map<std::string, CleanupCounts> MemoryOutbox::counts_by_cleanup() const {
+  return impl_->ledger().counts_by_cleanup();
+}
+
+std::optional<WallTime> MemoryOutbox::oldest_pending() const {
+  return impl_->dispatcher().oldest();
 }
 
 bool MemoryOutbox::drain(Duration patience) {

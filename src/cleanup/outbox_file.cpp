@@ -59,6 +59,7 @@ class OutboxFile::Impl {
   Result<std::size_t> retry_all_dead(WallTime now);
   Result<std::size_t> drop(std::span<const std::string> ids);
   Result<Stats> stats(WallTime now);
+  Result<std::uint64_t> dead_letters();
 
  private:
   // What a sequence gave, or why it failed.
@@ -211,6 +212,11 @@ Result<OutboxFile::Stats> OutboxFile::Impl::stats(WallTime now) {
   return checked(std::move(stats));
 }
 
+Result<std::uint64_t> OutboxFile::Impl::dead_letters() {
+  return checked(
+      static_cast<std::uint64_t>(database_.number("SELECT count(*) FROM deliveries WHERE state = 3")));
+}
+
 OutboxFile::OutboxFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 OutboxFile::OutboxFile(OutboxFile&&) noexcept = default;
 OutboxFile& OutboxFile::operator=(OutboxFile&&) noexcept = default;
@@ -239,6 +245,9 @@ Result<std::size_t> OutboxFile::drop(std::span<const std::string> ids) {
 }
 Result<OutboxFile::Stats> OutboxFile::stats(WallTime now) {
   return impl_->stats(now);
+}
+Result<std::uint64_t> OutboxFile::dead_letters() {
+  return impl_->dead_letters();
 }
 
 }  // namespace hangup::cleanup

@@ -173,6 +173,7 @@ Owed render_all(const config::Route& route, const config::Server* server,
     } else {
       if (!owed.skipped.empty()) owed.skipped += "; ";
       owed.skipped += delivery.error();
+      owed.skipped_cleanups.push_back(turn);
     }
     return delivery.has_value();
   };

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -74,6 +75,7 @@ class SqliteOutbox::Impl {
     loop_.post([this, credentials = std::move(credentials)] { sender_.use(credentials); });
   }
   const Ledger& ledger() const { return ledger_; }
+  std::optional<WallTime> oldest_pending() const;
 
  private:
   // What the store's thread takes at once.
@@ -288,6 +290,15 @@ std::string SqliteOutbox::Impl::trouble() const {
   return {};
 }
 
+// What waits for the disk is not at the dispatcher yet.
+std::optional<WallTime> SqliteOutbox::Impl::oldest_pending() const {
+  const std::optional<WallTime> sent = dispatcher_.oldest();
+  const std::scoped_lock lock(mutex_);
+  if (queue_.input.exchanges.empty()) return sent;
+  const WallTime queued = queue_.input.exchanges.front().front().created;
+  return sent ? std::min(*sent, queued) : queued;
+}
+
 std::unique_ptr<InFlightJournal> SqliteOutbox::Impl::make_journal() {
   if (!options_.in_flight_journal) return nullptr;
   const auto tell = [this, number = journals_++](std::string_view trouble) {
@@ -424,6 +435,12 @@ void SqliteOutbox::add(std::vector<Delivery> deliveries) {
 }
 Counts SqliteOutbox::counts() const {
   return impl_->ledger().counts();
+}
+std::map<std::string, CleanupCounts> SqliteOutbox::counts_by_cleanup() const {
+  return impl_->ledger().counts_by_cleanup();
+}
+std::optional<WallTime> SqliteOutbox::oldest_pending() const {
+  return impl_->oldest_pending();
 }
 std::string SqliteOutbox::trouble() const {
   return impl_->trouble();

@@ -11,8 +11,10 @@
 #include <spdlog/fwd.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <hangup/base/clock.h>
@@ -48,6 +50,8 @@ class SqliteOutbox final : public Outbox {
 
   void add(std::vector<Delivery> deliveries) override;
   Counts counts() const override;
+  std::map<std::string, CleanupCounts> counts_by_cleanup() const override;
+  std::optional<WallTime> oldest_pending() const override;
   std::string trouble() const override;
   bool drain(Duration patience) override;
   void use(std::shared_ptr<const Credentials> credentials) override;

@@ -1,6 +1,21 @@
 #include "config/sections.h"
 
 namespace hangup::config {
+namespace {
+
+bool is_any_host(const SocketAddress& address) {
+  return address.host() == "0.0.0.0" || address.host() == "::";
+}
+
+// Whether who connects to the one may reach the other. IPv4 and IPv6 are apart.
+bool overlap(const SocketAddress& one, const SocketAddress& other) {
+  if (one.size() == 0 || one.family() != other.family()) return false;
+  if (one.is_unix()) return one.to_string() == other.to_string();
+  return one.port() == other.port() && one.port() != 0 &&
+         (one.host() == other.host() || is_any_host(one) || is_any_host(other));
+}
+
+}  // namespace
 
 void read_admin(Section& root, Config& config) {
   root.section("admin", [&](Section& section) {
@@ -14,8 +29,7 @@ void read_admin(Section& root, Config& config) {
     if (!address) return reader.problem(node->position, "`address`: " + address.error().message);
     config.admin = *address;
     for (const Listener& listener : config.listeners) {
-      if (listener.address.size() == 0 || listener.address.to_string() != address->to_string()) continue;
-      if (!address->is_unix() && address->port() == 0) continue;
+      if (!overlap(listener.address, *address)) continue;
       reader.problem(node->position, "`address`: listener " + shown(listener.name) +
                                          " has it already; clients must not reach the admin pages");
     }

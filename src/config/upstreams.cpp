@@ -157,6 +157,7 @@ ByName<Upstream> read_upstreams(Section& root, Config& config) {
     read_servers(section, upstream->servers);
     for (Server& server : upstream->servers) server.upstream = upstream->name;
     read_tls_to_servers(section, *upstream);
+    section.boolean("required", upstream->required);
     section.choice("balance", upstream->balance, balances);
     section.section("connections", [&](Section& inner) { read_connections(inner, upstream->connections); });
     section.section("timeouts", [&](Section& inner) { read_timeouts(inner, upstream->timeouts); });

@@ -16,6 +16,7 @@ constexpr std::string_view client_has_enough =
 Admission::Admission(net::EventLoop& loop, SharedListener& shared, Host& host)
     : loop_(loop),
       shared_(shared),
+      counts_(shared.counts.add()),
       host_(host),
       refusals_(loop, shared.limits),
       full_(loop, shared.full,
@@ -73,6 +74,7 @@ void Admission::hold_or_refuse(Newcomer newcomer) {
     return;
   }
   full_.happened();
+  counts_.refused_full.add();
   refuse(std::move(newcomer), "this server has as many connections as it may; try again later");
 }
 
@@ -103,6 +105,7 @@ bool Admission::name_client(ConnectionPlace& place, const SocketAddress& client)
   if (place.name_client(client)) return true;
   refused_client_ = client.host();
   client_full_.happened();
+  counts_.refused_client.add();
   return false;
 }
 

@@ -56,6 +56,7 @@ class Admission {
   void refuse_client(Newcomer newcomer);
   // Accepting has failed, with this errno.
   void on_accept_error(int error);
+  ConnectionCounts& counts() { return counts_; }
   // Closes connections that are held.
   void drain();
 
@@ -66,6 +67,7 @@ class Admission {
 
   net::EventLoop& loop_;
   SharedListener& shared_;
+  ConnectionCounts& counts_;
   Host& host_;
   ConnectionLimits::Waiter waiter_;
   bool waiting_ = false;  // will be woken; accepting is paused

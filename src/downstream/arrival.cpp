@@ -179,6 +179,7 @@ void Arrival::arrive(std::optional<Refusal> refusal) {
 }
 
 void Arrival::fail(std::string reason, bool left) {
+  if (!left) owner_.counts().refused_arrival.add();
   owner_.sink().on_not_arrived(arrived_.client, {std::move(reason), left});
   close();
 }

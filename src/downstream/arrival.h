@@ -41,6 +41,7 @@ class Arrival final : public net::Transport::Handler {
     virtual net::EventLoop& loop() = 0;
     virtual const config::Listener& listener() const = 0;
     virtual RequestSink& sink() = 0;
+    virtual ConnectionCounts& counts() = 0;
     virtual const net::TlsServer* tls() = 0;
     // Who the client is, as a PROXY header says. False: it may have no more connections.
     virtual bool name_client(ConnectionPlace& place, const SocketAddress& client) = 0;

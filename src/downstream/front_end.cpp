@@ -46,6 +46,7 @@ class EvhttpFrontEnd final : public FrontEnd,
   void on_accept_error(int error) override { admission_.on_accept_error(error); }
   void on_accepted(std::unique_ptr<EvhttpSeat> seat, net::Fd socket, const SocketAddress& peer,
                    ConnectionPlace place) override {
+    counts().accepted.add();
     Admission::Newcomer newcomer{std::move(socket), std::move(seat), peer, std::move(place)};
     if (!newcomer.place) return admission_.hold_or_refuse(std::move(newcomer));
     on_admitted(std::move(newcomer));
@@ -96,6 +97,7 @@ class EvhttpFrontEnd final : public FrontEnd,
   net::EventLoop& loop() override { return loop_; }
   const config::Listener& listener() const override { return listener_; }
   RequestSink& sink() override { return sink_; }
+  ConnectionCounts& counts() override { return admission_.counts(); }
   bool draining() const override { return draining_; }
   void on_closed(Http1Connection& connection) override {
     auto self = connection.self;

@@ -6,8 +6,11 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -22,6 +25,9 @@ namespace {
 // more.
 constexpr std::size_t access_queue = 1024;
 constexpr std::size_t log_queue = 8192;
+
+// Producers that find room at the same moment: with so many more places nothing that counts is overrun.
+constexpr std::size_t spare_places = 1024;
 
 // A logger and the thread that writes for it. Each has a thread of its own, so that an access log going to a
 // pipe which nobody reads does not silence the log that would say so; and no sink needs a lock.
@@ -39,6 +45,31 @@ struct AsyncLogger {
 
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
+};
+
+// Hands over to an asynchronous logger what its queue has room for, and counts the lines of the rest, which
+// the logger itself would drop unseen. Any thread.
+class BoundedSink final : public spdlog::sinks::sink {
+ public:
+  BoundedSink(std::shared_ptr<AsyncLogger> behind, std::size_t most)
+      : behind_(std::move(behind)), most_(most), dropped_(std::make_shared<std::atomic<std::uint64_t>>(0)) {}
+
+  void log(const spdlog::details::log_msg& message) override {
+    if (behind_->pool->queue_size() < most_)
+      return behind_->logger->log(message.time, message.source, message.level, message.payload);
+    dropped_->fetch_add(static_cast<std::uint64_t>(std::ranges::count(message.payload, '\n')),
+                        std::memory_order_relaxed);
+  }
+  void flush() override {}  // each message is flushed when it is written
+  void set_pattern(const std::string&) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
+
+  std::shared_ptr<const std::atomic<std::uint64_t>> dropped() const { return dropped_; }
+
+ private:
+  std::shared_ptr<AsyncLogger> behind_;
+  const std::size_t most_;
+  std::shared_ptr<std::atomic<std::uint64_t>> dropped_;
 };
 
 // Ours rather than the library's own attempt, which tries five times and makes missing directories of a
@@ -62,10 +93,10 @@ Result<spdlog::sink_ptr> open_sink(const std::string& path) {
 }
 
 // `line_end` follows each message.
-Result<std::shared_ptr<spdlog::logger>> open_logger(const std::string& name, const std::string& path,
-                                                    std::size_t queue, const std::string& pattern,
-                                                    const std::string& line_end,
-                                                    spdlog::level::level_enum level) {
+Result<std::shared_ptr<AsyncLogger>> open_logger(const std::string& name, const std::string& path,
+                                                 std::size_t queue, const std::string& pattern,
+                                                 const std::string& line_end,
+                                                 spdlog::level::level_enum level) {
   auto sink = open_sink(path);
   if (!sink) return std::unexpected(Error{name + ": " + sink.error().message});
   (*sink)->set_formatter(
@@ -73,8 +104,7 @@ Result<std::shared_ptr<spdlog::logger>> open_logger(const std::string& name, con
   auto async = std::make_shared<AsyncLogger>(name, std::move(*sink), queue);
   async->logger->set_level(level);
   async->logger->flush_on(spdlog::level::trace);  // whoever tails it sees each message at once
-  spdlog::logger* logger = async->logger.get();
-  return std::shared_ptr<spdlog::logger>(std::move(async), logger);
+  return async;
 }
 
 }  // namespace
@@ -84,11 +114,16 @@ Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::
   auto people = open_logger("log", log.path, log_queue, "%Y-%m-%dT%H:%M:%S.%e%z %l %v", "\n",
                             spdlog::level::from_str(log.level == "error" ? "err" : log.level));
   if (!people) return std::unexpected(people.error());
-  loggers.log = std::move(*people);
+  spdlog::logger* log_logger = (*people)->logger.get();
+  loggers.log = std::shared_ptr<spdlog::logger>(std::move(*people), log_logger);
+  loggers.access_lines_dropped = std::make_shared<std::atomic<std::uint64_t>>(0);
   if (access_log.enabled) {
-    auto access = open_logger("access_log", access_log.path, access_queue, "%v", "", spdlog::level::info);
+    auto access = open_logger("access_log", access_log.path, access_queue + spare_places, "%v", "",
+                              spdlog::level::info);
     if (!access) return std::unexpected(access.error());
-    loggers.access = std::move(*access);
+    auto bounded = std::make_shared<BoundedSink>(std::move(*access), access_queue);
+    loggers.access_lines_dropped = bounded->dropped();
+    loggers.access = std::make_shared<spdlog::logger>("access_log", std::move(bounded));
   }
   return loggers;
 }

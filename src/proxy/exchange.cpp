@@ -355,18 +355,22 @@ void Exchange::call_cleanup() {
   if (!is_let_in_) return;  // who is not let in must not stop anybody's work
   if (route_->on_disconnect.cleanups.empty() || !route_->cleanup_on.contains(*outcome_)) return;
   if (!sent_anything_ && harmless_before_sending.contains(*outcome_)) {
-    cleanup_skipped_ = "nothing was sent upstream";
-    return;
+    return skip_cleanups(observe::Skip::nothing_sent, "nothing was sent upstream");
   }
   if (finished_without_client_ && route_->on_disconnect.upstream == config::OnDisconnect::Upstream::abort) {
-    cleanup_skipped_ = "finished within grace";
-    return;
+    return skip_cleanups(observe::Skip::finished_within_grace, "finished within grace");
   }
   cleanup::Owed owed =
       cleanup::render_all(*route_, worked_at(), variables(), id_, proxy_.needs().scheduler.wall());
   for (const cleanup::Delivery& delivery : owed.deliveries) cleanup_ids_.push_back(delivery.id);
   cleanup_skipped_ = std::move(owed.skipped);
+  for (const std::size_t index : owed.skipped_cleanups) plan_->skips[index]->add(observe::Skip::no_value);
   if (!owed.deliveries.empty()) proxy_.needs().outbox.add(std::move(owed.deliveries));
+}
+
+void Exchange::skip_cleanups(observe::Skip why, std::string_view reason) {
+  cleanup_skipped_ = reason;
+  for (observe::SkipCounts* skips : plan_->skips) skips->add(why);
 }
 
 void Exchange::reply(int status, std::string_view message) {
@@ -425,8 +429,24 @@ void Exchange::close() {
   record.cleanup_ids = cleanup_ids_;
   record.cleanup_skipped = cleanup_skipped_;
   record.error = error_;
-  proxy_.needs().access_log.write(record);
+  proxy_.record(route_, record);
   proxy_.remove(*this);
+}
+
+InFlight Exchange::in_flight() const {
+  const bool is_v6 = origin_.ip.contains(':');
+  std::string client = is_v6 ? '[' + origin_.ip + ']' : origin_.ip;
+  if (origin_.port != 0) client.append(":").append(std::to_string(origin_.port));
+  return {.request_id = std::string(request_id()),
+          .route = route_ == nullptr ? std::string() : route_->name,
+          .client = std::move(client),
+          .method = std::string(head_.method),
+          .host = std::string(head_.host),
+          .path = std::string(head_.path),
+          .upstream = server_ == nullptr ? std::string() : server_->url,
+          .phase = phase_,
+          .client_is_gone = working_on_,
+          .age = proxy_.needs().scheduler.now() - started_};
 }
 
 ExchangeVariables Exchange::variables() const {

@@ -18,6 +18,7 @@
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/downstream/client_stream.h>
 #include <hangup/http/message.h>
+#include <hangup/observe/metrics.h>
 #include <hangup/proxy/router.h>
 #include <hangup/upstream/upstream.h>
 
@@ -26,6 +27,7 @@ namespace hangup::proxy {
 class BodyPlanting;
 class JsonCapture;
 class Proxy;
+struct InFlight;
 struct ExchangeVariables;
 struct RoutePlan;
 
@@ -42,6 +44,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void refuse(const downstream::Refusal& refusal);
   // The time to drain has run out.
   void shut_down();
+  // For people.
+  InFlight in_flight() const;
 
   std::list<std::unique_ptr<Exchange>>::iterator self;  // the proxy's
 
@@ -99,6 +103,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   bool let_in();
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
   void call_cleanup();
+  void skip_cleanups(observe::Skip why, std::string_view reason);
   void reply(int status, std::string_view message);
   void close();
   ExchangeVariables variables() const;

@@ -5,7 +5,9 @@
 
 #include <spdlog/logger.h>
 
+#include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <string>
 #include <utility>
 
@@ -31,8 +33,9 @@ Proxy::Proxy(Dependencies dependencies)
       ids_(needs_.scheduler),
       access_(std::make_unique<Access>(needs_.tokens)),
       guards_paths_(needs_.config->has_access_rules()),
-      date_(&http_date) {
-  for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route);
+      date_(&http_date),
+      unrouted_(needs_.metrics.route("")) {
+  for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route, needs_.metrics);
 }
 
 Proxy::~Proxy() = default;
@@ -40,6 +43,7 @@ Proxy::~Proxy() = default;
 Exchange& Proxy::add(downstream::ClientStream& stream, http::RequestHead head) {
   exchanges_.push_front(std::make_unique<Exchange>(*this, stream, std::move(head)));
   exchanges_.front()->self = exchanges_.begin();
+  needs_.metrics.began();
   return *exchanges_.front();
 }
 
@@ -65,6 +69,7 @@ void Proxy::on_abandoned(const downstream::ClientInfo& client, MonoTime started)
   record.outcome = Outcome::client_gone;
   record.phase = Phase::reading_request;
   needs_.access_log.write(record);
+  needs_.metrics.ended_unbegun(unrouted_, record);
 }
 
 // Those who just left are of interest to nobody; what has failed may be a mistake of the configuration, or a
@@ -93,6 +98,21 @@ void Proxy::on_not_arrived(const downstream::ClientInfo& client, const downstrea
 
 const RoutePlan& Proxy::plan(const config::Route& route) const {
   return plans_[static_cast<std::size_t>(&route - needs_.config->routes.data())];
+}
+
+void Proxy::record(const config::Route* route, const observe::AccessRecord& record) {
+  needs_.access_log.write(record);
+  needs_.metrics.ended(route == nullptr ? unrouted_ : plan(*route).counts, record);
+}
+
+std::vector<InFlight> Proxy::oldest_in_flight(std::size_t most) const {
+  std::vector<InFlight> oldest;
+  oldest.reserve(std::min(most, exchanges_.size()));
+  for (const auto& exchange : exchanges_ | std::views::reverse) {
+    if (oldest.size() == most) break;
+    oldest.push_back(exchange->in_flight());
+  }
+  return oldest;
 }
 
 void Proxy::shut_down() {

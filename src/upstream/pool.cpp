@@ -10,6 +10,7 @@ namespace hangup::upstream {
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
     : loop_(loop),
       shared_(std::move(shared)),
+      counts_(shared_->count_requests()),
       idle_(shared_->config().servers.size()),
       peers_(shared_->config().servers.size()),
       tls_version_(shared_->tls_version()),
@@ -221,12 +222,21 @@ void PooledRequest::on_found(Http1Connection& connection, bool connected) {
   connection_ = &connection;
   server_ = connection.server();
   shared_.request_began(server_);
-  if (connected) observer_.on_connected(server(server_));
+  if (!connected) return;
+  pool_.counts().on_reused.add();
+  observer_.on_connected(server(server_));
+}
+
+void PooledRequest::on_connected() {
+  shared_.connected(server_);
+  pool_.counts().on_new.add();
+  observer_.on_connected(server(server_));
 }
 
 void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
   tried_.resize(shared_.config().servers.size());
   tried_[server] = true;
+  shared_.unreachable(server, pool_.now());
   last_failure_ = std::move(failure);
 }
 

@@ -33,6 +33,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   // False when the queue is full.
   bool enqueue(PooledRequest& request);
   void leave_queue(PooledRequest& request);
+  MonoTime now() const { return loop_.now(); }
+  SharedUpstream::Requests& counts() { return counts_; }
 
  private:
   using Connections = std::list<std::unique_ptr<Http1Connection>>;
@@ -60,6 +62,7 @@ class Pool final : public Upstream, public Http1Connection::Owner {
 
   net::EventLoop& loop_;
   std::shared_ptr<SharedUpstream> shared_;
+  SharedUpstream::Requests& counts_;
   std::vector<Connections> idle_;  // a list a server, the one used last in front
   Connections busy_;
   std::vector<std::shared_ptr<net::TlsPeer>> peers_;  // a server each; null until there is a TLS connection
@@ -123,7 +126,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   const config::Server& server(std::size_t index) const { return shared_.config().servers[index]; }
   void drop_connection();
 
-  void on_connected() override { observer_.on_connected(server(server_)); }
+  void on_connected() override;
   void on_connect_failed(std::string reason) override;
   void on_request_drained() override { observer_.on_request_drained(); }
   void on_interim(const http::ResponseHead& head) override { observer_.on_interim(head); }

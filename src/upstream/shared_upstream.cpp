@@ -55,6 +55,41 @@ bool SharedUpstream::try_queue() {
   return take_one(waiting_, config_->connections.queue);
 }
 
+void SharedUpstream::connected(std::size_t server) {
+  servers_[server].connected.fetch_add(1, std::memory_order_relaxed);
+  servers_[server].failed_at.store(0, std::memory_order_relaxed);
+}
+
+void SharedUpstream::unreachable(std::size_t server, MonoTime now) {
+  servers_[server].unreachable.fetch_add(1, std::memory_order_relaxed);
+  servers_[server].failed_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+bool SharedUpstream::is_up(std::size_t server, MonoTime now) const {
+  const Duration failed(servers_[server].failed_at.load(std::memory_order_relaxed));
+  return failed == Duration::zero() || now.time_since_epoch() - failed >= down_for;
+}
+
+UpstreamState SharedUpstream::state(MonoTime now) const {
+  UpstreamState state;
+  state.queued = waiting_.load();
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const Server& server = servers_[i];
+    state.servers.push_back({.url = config_->servers[i].url,
+                             .up = is_up(i, now),
+                             .connections = server.open.load(),
+                             .idle = server.idle.load(),
+                             .requests = requests(i),
+                             .connected = server.connected.load(std::memory_order_relaxed),
+                             .unreachable = server.unreachable.load(std::memory_order_relaxed)});
+  }
+  requests_.for_each([&](const Requests& each) {
+    state.requests_on_new += each.on_new.value();
+    state.requests_on_reused += each.on_reused.value();
+  });
+  return state;
+}
+
 void SharedUpstream::add_worker(std::function<void()> wake) {
   const std::scoped_lock lock(mutex_);
   workers_.push_back(std::move(wake));
@@ -69,6 +104,10 @@ Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<con
   auto upstream = std::make_shared<SharedUpstream>(std::move(config));
   if (auto loaded = upstream->load_tls(); !loaded) return std::unexpected(std::move(loaded.error()));
   return upstream;
+}
+
+UpstreamState state_of(const SharedUpstream& upstream) {
+  return upstream.state(std::chrono::steady_clock::now());
 }
 
 Result<void> reload_tls(SharedUpstream& upstream) {

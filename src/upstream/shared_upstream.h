@@ -3,12 +3,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include <hangup/base/counts.h>
 #include <hangup/net/tls.h>
 #include <hangup/upstream/upstream.h>
 
@@ -56,6 +58,21 @@ class SharedUpstream {
   void left_queue() { waiting_.fetch_sub(1); }
   bool anybody_waits() const { return waiting_.load() != 0; }
 
+  // What is known of a server's health: whoever finds out more than that it can be connected to, says so
+  // here. A server is down for as long as connecting to it fails, and `down_for` after the last time: only
+  // requests find out whether it is up again, and none come to a process that says it is not ready.
+  static constexpr Duration down_for = std::chrono::seconds(10);
+  void connected(std::size_t server);
+  void unreachable(std::size_t server, MonoTime now);
+  bool is_up(std::size_t server, MonoTime now) const;
+
+  // A worker's. They outlive it.
+  struct Requests {
+    Count on_new, on_reused;
+  };
+  Requests& count_requests() { return requests_.add(); }
+  UpstreamState state(MonoTime now) const;
+
   // `wake` is called on any thread: somebody may have a connection now, or should give up one that it keeps
   // idle.
   void add_worker(std::function<void()> wake);
@@ -66,9 +83,14 @@ class SharedUpstream {
     std::atomic<std::size_t> open = 0;
     std::atomic<std::size_t> idle = 0;
     std::atomic<std::size_t> requests = 0;
+    std::atomic<std::uint64_t> connected = 0;
+    std::atomic<std::uint64_t> unreachable = 0;
+    std::atomic<Duration::rep> failed_at =
+        0;  // the last time, since the clock's epoch; 0: not since connected
   };
   std::shared_ptr<const config::Upstream> config_;
   std::vector<Server> servers_;
+  PerThread<Requests> requests_;
   std::atomic<std::size_t> waiting_ = 0;
   std::atomic<unsigned> tls_version_ = 0;
   std::mutex mutex_;

@@ -17,6 +17,9 @@ class Server {
   explicit Server(std::shared_ptr<const config::Config> config);
   ~Server();  // stops at once if it still runs
 
+  // `ask` is called once, on another thread, when somebody at the admin listener wants hangup to drain: it
+  // should lead to drain(). Before start().
+  void on_drain_asked(std::function<void()> ask);
   // Opens logs and sockets and starts the workers. The error names the file or address and what to do.
   Result<void> start();
   // Where it listens, in the order of the configuration, with the real port where the file says port 0.

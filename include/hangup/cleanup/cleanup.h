@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -71,7 +72,8 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
 // What an exchange owes.
 struct Owed {
   std::vector<Delivery> deliveries;
-  std::string skipped;  // why some cleanups can't be called; "" if all can
+  std::string skipped;                        // why some cleanups can't be called; "" if all can
+  std::vector<std::size_t> skipped_cleanups;  // which of the route's
 };
 
 // Renders all cleanups of the route, in their order; `server` had the request, null if none. Any thread.
@@ -93,6 +95,15 @@ struct Counts {
   std::uint64_t pending() const { return added - delivered - dead; }
 };
 
+// The same of one cleanup, since the process began.
+struct CleanupCounts {
+  std::uint64_t owed = 0;       // deliveries added
+  std::uint64_t delivered = 0;  // acknowledged
+  std::uint64_t retried = 0;    // attempts that failed and are followed by another
+  std::uint64_t dead = 0;       // given up
+  std::uint64_t expired = 0;    // of the dead: for being too late
+};
+
 class InFlightJournal;
 class Credentials;
 
@@ -104,6 +115,10 @@ class Outbox {
   // they survive a crash of the process, if the outbox is durable. Never waits for I/O or for a receiver.
   virtual void add(std::vector<Delivery> deliveries) = 0;
   virtual Counts counts() const = 0;
+  // By the names of cleanups; of those that something became of.
+  virtual std::map<std::string, CleanupCounts> counts_by_cleanup() const { return {}; }
+  // When the delivery was owed that has been pending longest; nullopt when none is.
+  virtual std::optional<WallTime> oldest_pending() const { return std::nullopt; }
   // What is wrong with the store, for people; "" if nothing.
   virtual std::string trouble() const { return {}; }
   // Waits until nothing is pending, or for `patience`. True when nothing is pending.
@@ -192,6 +207,8 @@ class MemoryOutbox final : public Outbox {
 
   void add(std::vector<Delivery> deliveries) override;
   Counts counts() const override;
+  std::map<std::string, CleanupCounts> counts_by_cleanup() const override;
+  std::optional<WallTime> oldest_pending() const override;
   bool drain(Duration patience) override;
   void use(std::shared_ptr<const Credentials> credentials) override;
 

@@ -84,6 +84,8 @@ class OutboxFile {
   // Takes deliveries out, in whatever state; an attempt that is under way is not stopped. Returns how many.
   Result<std::size_t> drop(std::span<const std::string> ids);
   Result<Stats> stats(WallTime now);
+  // How many are dead: less work than stats(), which looks at all there is.
+  Result<std::uint64_t> dead_letters();
 
  private:
   class Impl;

@@ -104,6 +104,7 @@ enum class Balance : std::uint8_t { round_robin, least_requests };
 struct Upstream {
   std::string name;
   std::vector<Server> servers;  // at least one
+  bool required = false;        // without a server that can be connected to, hangup is not ready
   Balance balance = Balance::round_robin;
   struct Connections {
     std::size_t max = 256;       // to one server, over all workers

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include <hangup/base/counts.h>
 #include <hangup/base/error.h>
 #include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
@@ -33,6 +34,15 @@ struct Tally {
   std::atomic<bool> told = false;
 };
 
+// What became of the connections of one worker to a listener.
+struct ConnectionCounts {
+  Count accepted;
+  // Of them, closed again before they could carry a request.
+  Count refused_full;     // the listener has as many as it may
+  Count refused_client;   // their client has
+  Count refused_arrival;  // they got no further than the PROXY header or TLS handshake
+};
+
 // What the front ends of one listener, one a worker, share. Outlives them.
 struct SharedListener {
   // `connections`: how many it may have; `log`: for people.
@@ -43,6 +53,7 @@ struct SharedListener {
   ConnectionLimits limits;
   spdlog::logger& log;
   Tally full, client_full, accept_failed;
+  PerThread<ConnectionCounts> counts;
 };
 
 // Threading: belongs to its loop's thread.

@@ -3,6 +3,7 @@
 
 #include <spdlog/fwd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -77,13 +78,15 @@ class AccessLog {
 void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 
 // The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never
-// block who logs, and drop the oldest messages when the queue is full. What was logged is written at once,
+// block who logs. When the queue is full, the log for people drops its oldest messages, and the access log
+// drops new ones and counts their lines. What was logged is written at once,
 // and nothing that is in a queue is lost when the last reference goes: that waits until all of it is written.
 // Threading: any thread may log.
 struct Loggers {
   std::shared_ptr<spdlog::logger>
       access;  // null if off; writes messages as they are: each brings its own line ends
   std::shared_ptr<spdlog::logger> log;  // for people; adds time, level and line end
+  std::shared_ptr<const std::atomic<std::uint64_t>> access_lines_dropped;  // never null
 };
 // Opens them. The error names the file and why it can't be written.
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log);

@@ -19,6 +19,7 @@
 #include <hangup/config/config.h>
 #include <hangup/downstream/client_stream.h>
 #include <hangup/observe/access_log.h>
+#include <hangup/observe/metrics.h>
 #include <hangup/proxy/bearer_tokens.h>
 #include <hangup/proxy/router.h>
 #include <hangup/upstream/upstream.h>
@@ -40,7 +41,22 @@ struct Dependencies {
   cleanup::Outbox& outbox;
   cleanup::InFlightJournal* journal = nullptr;  // null: none is kept
   observe::AccessLog& access_log;
+  observe::WorkerMetrics& metrics;
   spdlog::logger& log;
+};
+
+// What an operator sees of an exchange in flight.
+struct InFlight {
+  std::string request_id;
+  std::string route;   // "" for none
+  std::string client;  // "127.0.0.1:5000"
+  std::string method;
+  std::string host;
+  std::string path;      // without the query, which may hold secrets
+  std::string upstream;  // the server; "" as long as none was chosen
+  Phase phase = Phase::reading_request;
+  bool client_is_gone = false;  // and the work goes on
+  Duration age{};
 };
 
 // Threading: belongs to its worker's thread. Destroyed after the front ends, whose streams its exchanges
@@ -58,6 +74,8 @@ class Proxy final : public downstream::RequestSink {
                       const downstream::ArrivalFailure& failure) override;
 
   std::size_t in_flight() const { return exchanges_.size(); }
+  // Those that have been in flight longest, `most` of them at most.
+  std::vector<InFlight> oldest_in_flight(std::size_t most) const;
   // Ends every exchange with outcome shutdown.
   void shut_down();
 
@@ -71,6 +89,8 @@ class Proxy final : public downstream::RequestSink {
   void remove(Exchange& exchange);
   // Of a route of the configuration.
   const RoutePlan& plan(const config::Route& route) const;
+  // Writes what the exchange of `route`, null for none, has come to, and counts it.
+  void record(const config::Route* route, const observe::AccessRecord& record);
   // Whether a path that servers may read as another route's must not reach them: some are let in, others not.
   bool guards_paths() const { return guards_paths_; }
   // To build a message's fields in; for one call at a time.
@@ -89,6 +109,7 @@ class Proxy final : public downstream::RequestSink {
   std::string scratch_;
   SecondText date_;
   std::vector<RoutePlan> plans_;  // as the configuration's routes
+  observe::RouteCounts& unrouted_;
   std::list<std::unique_ptr<Exchange>> exchanges_;
   // Of failed arrivals: anybody can cause as many as they like.
   MonoTime second_begun_;

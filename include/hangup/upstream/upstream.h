@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <hangup/base/error.h>
 #include <hangup/config/config.h>
@@ -97,6 +98,25 @@ Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<con
 // Reads them again: connections made from now on use what they hold, and those made before serve no further
 // request. On failure all stays as it was. Any thread.
 Result<void> reload_tls(SharedUpstream& upstream);
+
+// How an upstream and its servers fare now, and what came of connecting to them so far.
+struct ServerState {
+  std::string url;
+  bool up = true;                 // as far as is known
+  std::size_t connections = 0;    // open, or being opened
+  std::size_t idle = 0;           // of them, kept for the next request
+  std::size_t requests = 0;       // under way
+  std::uint64_t connected = 0;    // so often, with TLS where that is asked for
+  std::uint64_t unreachable = 0;  // so often not
+};
+struct UpstreamState {
+  std::vector<ServerState> servers;   // as in the configuration
+  std::size_t queued = 0;             // requests that wait for a connection
+  std::uint64_t requests_on_new = 0;  // so many had a connection made for them
+  std::uint64_t requests_on_reused = 0;
+};
+// Any thread.
+UpstreamState state_of(const SharedUpstream& upstream);
 
 // One worker's pool of connections to an upstream's servers.
 class Upstream {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <hangup/admin/delivery_json.h>
 #include <hangup/app/commands.h>
-#include <hangup/base/utc.h>
 #include <hangup/cleanup/outbox_file.h>
 #include <hangup/http/secret_header.h>
 
@@ -24,10 +24,6 @@ using Json = nlohmann::ordered_json;
 // Bytes that are not UTF-8 are replaced: what is shown is valid JSON whatever was stored.
 std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
-}
-
-Json time_or_null(std::optional<WallTime> time) {
-  return time ? Json(utc_milliseconds(*time)) : Json(nullptr);
 }
 
 // "3s", "5m", "2h", "4d": as much as a table has room for.
@@ -46,24 +42,6 @@ std::string last_text(const OutboxFile::Entry& entry) {
   return entry.last_error.empty() ? "-" : entry.last_error;
 }
 
-Json to_json(const OutboxFile::Entry& entry) {
-  const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
-  return {{"webhook_id", entry.id},
-          {"request_id", entry.request_id},
-          {"cleanup", entry.cleanup},
-          {"receiver", entry.receiver},
-          {"turn", entry.turn},
-          {"state", to_string(entry.state)},
-          {"attempts", entry.attempts},
-          {"created", utc_milliseconds(entry.created)},
-          {"next_attempt", time_or_null(entry.next_attempt)},
-          {"expires", time_or_null(entry.expires)},
-          {"ended", time_or_null(entry.ended)},
-          {"last_status", entry.last_status ? Json(*entry.last_status) : Json(nullptr)},
-          {"last_error", text_or_null(entry.last_error)},
-          {"dead_reason", text_or_null(entry.dead_reason)}};
-}
-
 // Columns as wide as what is in them, with two blanks between; the last one is not padded.
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
@@ -77,7 +55,7 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
 }
 
 Json shown_to_json(const OutboxFile::Shown& shown) {
-  Json json = to_json(shown.entry);
+  Json json = admin::delivery_json(shown.entry);
   Json headers = Json::object();
   for (const auto& [name, value] : shown.delivery.headers)
     headers[name] = http::names_a_secret(name) ? "(hidden)" : value;
@@ -129,7 +107,7 @@ class Command {
     if (!entries) return fail(entries.error());
     if (request_.json) {
       Json all = Json::array();
-      for (const auto& entry : *entries) all.push_back(to_json(entry));
+      for (const auto& entry : *entries) all.push_back(admin::delivery_json(entry));
       out_ << dump(all) << '\n';
       return exit_ok;
     }
@@ -185,29 +163,16 @@ class Command {
       const auto found = counts.find(state);
       return found == counts.end() ? 0 : found->second;
     };
+    if (request_.json) return static_cast<void>(out_ << dump(admin::stats_json(*stats)) << '\n'), exit_ok;
     std::array<std::uint64_t, cleanup::delivery_state_names.size()> total{};
-    Json by_cleanup = Json::object();
     std::vector<std::vector<std::string>> rows = {{"CLEANUP", "PENDING", "IN FLIGHT", "DELIVERED", "DEAD"}};
     for (const auto& [name, counts] : stats->counts) {
       std::vector<std::string>& row = rows.emplace_back(1, name);
       for (std::size_t i = 0; i < total.size(); ++i) {
         const std::uint64_t n = count_of(counts, static_cast<DeliveryState>(i));
         total[i] += n;
-        by_cleanup[name][std::string(cleanup::delivery_state_names[i])] = n;
         row.push_back(std::to_string(n));
       }
-    }
-    if (request_.json) {
-      Json states = Json::object();
-      for (std::size_t i = 0; i < total.size(); ++i)
-        states[std::string(cleanup::delivery_state_names[i])] = total[i];
-      const auto& oldest = stats->oldest_pending;
-      out_ << dump({{"states", std::move(states)},
-                    {"cleanups", std::move(by_cleanup)},
-                    {"oldest_pending_seconds",
-                     oldest ? Json(std::chrono::duration<double>(*oldest).count()) : Json(nullptr)}})
-           << '\n';
-      return exit_ok;
     }
     std::vector<std::string>& sum = rows.emplace_back(1, "all");
     for (const std::uint64_t n : total) sum.push_back(std::to_string(n));

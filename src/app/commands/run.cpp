@@ -1,6 +1,8 @@
 #include "app/commands/load.h"
 #include "app/commands/signals.h"
 
+#include <utility>
+
 #include <hangup/app/commands.h>
 #include <hangup/app/server.h>
 
@@ -11,12 +13,17 @@ int run(const std::filesystem::path& config_file, std::ostream& err) {
   if (!config) return exit_bad_configuration;
   const Signals signals;
   Server server(config);
+  server.on_drain_asked([&signals] { signals.ask_to_drain(); });
   if (const auto started = server.start(); !started) {
     err << "hangup: " << started.error().message << '\n';
     return exit_cannot_start;
   }
-  while (signals.wait() == Signals::Request::reload) server.reload();
-  server.drain([&] { return signals.end_asked(); });
+  Signals::Request asked = signals.wait();
+  for (; asked == Signals::Request::reload; asked = signals.wait()) server.reload();
+  // A second signal to end ends it at once. Whoever asked at the admin listener, as an orchestrator's hook
+  // does, sends the first one only after that.
+  bool signalled = asked == Signals::Request::end;
+  server.drain([&] { return signals.end_asked() && std::exchange(signalled, true); });
   return exit_ok;
 }
 

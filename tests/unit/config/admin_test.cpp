@@ -21,5 +21,24 @@ TEST(Admin, IsNoAddressOfClients) {
       "`address`: listener `public` has it already; clients must not reach the admin pages");
 }
 
+// Connections to one of its addresses would be clients'.
+TEST(Admin, IsNoAddressOfAListenerAtEveryAddress) {
+  const auto at = [](const std::string& listener, const std::string& admin) {
+    return "listeners: [{name: public, address: \"" + listener +
+           "\"}]\nupstreams: {u: {servers: [\"http://127.0.0.1:1\"]}}\nroutes: [{upstream: u}]\nadmin: "
+           "{address: " +
+           admin + "}\n";
+  };
+  const std::string problem =
+      "`address`: listener `public` has it already; clients must not reach the admin pages";
+  expect_problem(at("0.0.0.0:9901", "§127.0.0.1:9901"), problem);
+  expect_problem(at("127.0.0.1:9901", "§0.0.0.0:9901"), problem);
+  expect_problem(at("[::]:9901", "§\"[::1]:9901\""), problem);
+  expect_problem(at("unix:/run/a.sock", "§unix:/run/a.sock"), problem);
+  EXPECT_TRUE(valid(at("0.0.0.0:9902", "127.0.0.1:9901"))->admin);
+  EXPECT_TRUE(valid(at("[::]:9901", "127.0.0.1:9901"))->admin);  // IPv4 and IPv6 are apart
+  EXPECT_TRUE(valid(at("0.0.0.0:0", "127.0.0.1:0"))->admin);
+}
+
 }  // namespace
 }  // namespace hangup::config

@@ -1,12 +1,19 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/logger.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <hangup/observe/access_log.h>
 
@@ -84,6 +91,38 @@ TEST_F(LoggersTest, AppendsToAFileThatIsThere) {
   std::ofstream(access) << "before\n";
   open();
   EXPECT_EQ(content(access), "before\n");
+}
+
+// Whoever reads this log has stopped reading.
+TEST_F(LoggersTest, LinesOfTheAccessLogThatFindNoRoomAreDroppedAndCounted) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  constexpr std::uint64_t messages = 4000;
+  const std::string message(4096, 'x');
+  std::uint64_t dropped = 0;
+  std::uint64_t written = 0;
+  std::jthread reader;
+  {
+    auto loggers = open_loggers({.enabled = true, .path = "/proc/self/fd/" + std::to_string(ends[1])},
+                                {.path = log, .level = "info"});
+    ASSERT_TRUE(loggers) << loggers.error().message;
+    ::close(ends[1]);
+    const auto began = std::chrono::steady_clock::now();
+    for (std::uint64_t i = 0; i < messages; ++i)
+      loggers->access->log(spdlog::level::info, message + "\n" + message + "\n");
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10)) << "it blocks who logs";
+    dropped = loggers->access_lines_dropped->load();
+    EXPECT_GT(dropped, messages);
+    EXPECT_LT(dropped, 2 * messages);
+    reader = std::jthread([&, from = ends[0]] {
+      std::vector<char> buffer(65536);
+      for (ssize_t size = 0; (size = ::read(from, buffer.data(), buffer.size())) > 0;)
+        written += static_cast<std::uint64_t>(std::count(buffer.data(), buffer.data() + size, '\n'));
+    });
+  }
+  reader.join();
+  ::close(ends[0]);
+  EXPECT_EQ(written + dropped, 2 * messages);
 }
 
 TEST_F(LoggersTest, NoAccessLoggerWhenItIsOff) {

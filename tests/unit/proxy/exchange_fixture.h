@@ -114,6 +114,7 @@ class ExchangeTest : public testing::Test {
                             .outbox = outbox,
                             .journal = &journal,
                             .access_log = *log,
+                            .metrics = metrics,
                             .log = *messages.logger});
   }
 
@@ -130,6 +131,7 @@ class ExchangeTest : public testing::Test {
   test::CapturingLogger messages;
   test::FakeOutbox outbox;
   test::FakeJournal journal;
+  observe::WorkerMetrics metrics;
   std::unique_ptr<observe::AccessLog> log = std::make_unique<observe::AccessLog>(access.logger);
   std::unique_ptr<proxy::Router> router;
   std::unique_ptr<test::FakeUpstream> fake_upstream;
