@@ -7,7 +7,7 @@ build_packages=(g++ cmake ninja-build ccache pkg-config libevent-dev libssl-dev 
 test_packages=("${build_packages[@]}" libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 shellcheck curl python3 systemd prometheus)
 # What the recipes are proved against: Debian starts the services of some of them, which the tests leave alone.
 # shellcheck disable=SC2034
-backend_packages=(clickhouse-server nodejs php8.2-fpm nginx python3-fastapi uvicorn python3-websockets cargo librust-hyper-dev librust-tokio-dev)
+backend_packages=(clickhouse-server nodejs php8.2-fpm nginx haproxy python3-fastapi uvicorn python3-websockets cargo librust-hyper-dev librust-tokio-dev)
 
 # Installs those of the named packages that are not there; says nothing when none is missing.
 install_missing() {

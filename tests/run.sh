@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check there is, in stages. Installs what is missing on Debian 12.
-#   tests/run.sh                  all of them but tidy
+#   tests/run.sh                  all of them but those that take long and show little more
 #   tests/run.sh STAGE...         some of them; `tests/run.sh --list` names them
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,9 +8,9 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
-stages=(format layers shell release backends install hardening examples demo unit-file clang asan tsan fuzz)
-# Only when asked for: takes many minutes.
-optional_stages=(tidy)
+stages=(format layers shell release backends install hardening examples demo unit-file asan fuzz tsan)
+# Only when asked for: take many minutes.
+optional_stages=(clang tidy)
 jobs=$(nproc)
 # End-to-end tests mostly wait, so more of them than processors may run at a time.
 test_jobs=${TEST_JOBS:-4}
@@ -30,7 +30,7 @@ configure_and_build() {  # PRESET CMAKE-ARGUMENT...
 }
 
 # What CI builds from nothing, developers build again and again.
-build_release() { configure_and_build release -DHANGUP_UNITY_TESTS="${CI:+ON}"; }
+build_release() { configure_and_build release -DCMAKE_UNITY_BUILD="${CI:+ON}" -DCMAKE_UNITY_BUILD_BATCH_SIZE=8 -DHANGUP_UNITY_TESTS="${CI:+ON}"; }
 stage_release() {
   build_release
   ctest --preset release --no-tests=error -j "$test_jobs" -LE real-backend
@@ -42,12 +42,13 @@ stage_backends() {
   cmake --build --preset release -j "$jobs" --target hyper_backend
   ctest --preset release --no-tests=error -j "$test_jobs" -L real-backend
 }
-# With another compiler it is the warnings that matter; unoptimised is enough for them, and for what can be tested in one process.
+# The sources of the end-to-end tests too, which the sanitizers' stages leave to g++.
 stage_clang() {
   configure_and_build clang -DCMAKE_BUILD_TYPE=Debug
   ctest --preset clang --no-tests=error -j "$test_jobs" -L unit
 }
 # The unit tests and the binary by a sanitizer; the end-to-end tests, which only start it, are the release build's.
+# asan is clang's, so that both compilers have seen everything else, and has the fuzzers: building them costs more than running them.
 sanitized() {  # PRESET COMMAND-BEFORE...
   local preset=$1
   shift
@@ -69,24 +70,24 @@ stage_tsan() {
   sanitized tsan env "${fixed[@]}"
 }
 
-# Each fuzzer for FUZZ_SECONDS. What it finds is kept in build/fuzz/findings; `build/fuzz/tests/fuzz/fuzz_NAME FILE` shows it again.
+# Each fuzzer for FUZZ_SECONDS. What it finds is kept in build/asan/findings; `build/asan/tests/fuzz/fuzz_NAME FILE` shows it again.
 stage_fuzz() {
-  configure_and_build fuzz
-  local fuzzer name found=build/fuzz/findings status=0
-  mkdir -p "$found"
-  for fuzzer in build/fuzz/tests/fuzz/fuzz_*; do
-    name=${fuzzer##*/fuzz_}
-    mkdir -p "$found/$name-corpus"
-    # What is found to be new goes to the first directory; the second has the seeds.
-    "$fuzzer" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 \
-      -artifact_prefix="$found/$name-" "$found/$name-corpus" "tests/fuzz/corpus/$name" >"$found/$name.log" 2>&1 || {
-      status=1
-      tail -n 40 "$found/$name.log"
-    }
-    echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$found/$name.log") inputs"
-  done
+  cmake --preset asan -DBUILD_TESTING=ON -DHANGUP_WERROR=ON >/dev/null
+  cmake --build --preset asan -j "$jobs" --target fuzz | tail -n 50
+  mkdir -p build/asan/findings
+  printf '%s\n' build/asan/tests/fuzz/fuzz_* | xargs -P "$jobs" -I{} bash -c 'fuzz {}'
+}
+fuzz() {  # FUZZER
+  local name=${1##*/fuzz_} found=build/asan/findings status=0
+  mkdir -p "$found/$name-corpus"
+  # What is found to be new goes to the first directory; the second has the seeds.
+  "$1" -max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 \
+    -artifact_prefix="$found/$name-" "$found/$name-corpus" "tests/fuzz/corpus/$name" >"$found/$name.log" 2>&1 || status=1
+  [ "$status" -eq 0 ] || tail -n 40 "$found/$name.log"
+  echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$found/$name.log") inputs"
   return "$status"
 }
+export -f fuzz
 
 stage_tidy() {
   cmake --preset clang -DBUILD_TESTING=ON >/dev/null

@@ -94,26 +94,38 @@ void Http1Connection::on_ready(net::Readiness ready) {
   if (ready.readable) unread_ = true;
   if (ready.writable && !output_.empty()) flush();
 
-  if (state_ != State::closed && !input_.empty() && reading()) take({});
-  if (state_ != State::closed && unread_ && reading()) read();
+  if (state_ != State::closed && !input_.empty() && takes()) take({});
+  if (state_ != State::closed && unread_ && (reading() || reading_ahead())) read();
   if (state_ == State::closed) return;
   // What is not read can hide nothing: the kernel is asked.
   if (!reading() && transport_->peer_state() == net::PeerState::gone) return client_gone();
   if (fin_) on_fin();
 }
 
+// Whether bytes can be processed now, or, behind the request in flight, thrown away.
+bool Http1Connection::takes() const {
+  return state_ != State::exchange || decoder_.done() || body_failed_ || !paused_;
+}
+
 // Whether bytes are wanted now. With a request in flight they are, once its body is whole: a close must not
 // hide behind pipelined bytes.
 bool Http1Connection::reading() const {
-  if (read_end_ || state_ == State::closed) return false;
-  return state_ != State::exchange || decoder_.done() || body_failed_ || !paused_;
+  return !read_end_ && state_ != State::closed && takes();
+}
+
+// Whether bytes are kept that can't be processed yet. The kernel tells of a FIN behind a body that is paused,
+// and nobody of a close_notify.
+bool Http1Connection::reading_ahead() const {
+  return transport_->tls() != nullptr && !read_end_ && state_ != State::closed && !takes() &&
+         input_.size() < input_cap;
 }
 
 // Until the kernel says that there is no more: a read that takes less than it could may have a reset behind
 // it, for which no other event would come.
 void Http1Connection::read() {
   for (int i = 0; i < reads_per_turn; ++i) {
-    const std::span<char> buffer = owner_.loop().read_buffer().first(input_cap);
+    const std::size_t room = takes() ? input_cap : input_cap - input_.size();
+    const std::span<char> buffer = owner_.loop().read_buffer().first(room);
     const net::IoResult result = transport_->read(buffer);
     switch (result.status) {
       case net::IoResult::Status::would_block:
@@ -129,7 +141,8 @@ void Http1Connection::read() {
         take({buffer.data(), result.bytes});
         break;
     }
-    if (!reading()) return;  // closed, or paused: pause_request(false) looks again
+    // Closed, or paused: pause_request(false) looks again.
+    if (!reading() && !reading_ahead()) return;
   }
   transport_->poke();
 }
@@ -258,13 +271,14 @@ void Http1Connection::on_fin() {
       close();
       return;
     case State::exchange:
-      if (read_end_ && !decoder_.done() && !body_failed_ && !tunnel_)
+      if (read_end_ && input_.empty() && !decoder_.done() && !body_failed_ && !tunnel_)
         return client_gone();  // the rest of the request can't come any more
       if (!fin_told_) {
         fin_told_ = true;
         observer_->on_half_close(sign_);
       }
-      if (state_ == State::exchange && tunnel_ && read_end_ && !std::exchange(tunnel_end_told_, true))
+      if (state_ == State::exchange && tunnel_ && read_end_ && input_.empty() &&
+          !std::exchange(tunnel_end_told_, true))
         observer_->on_request_body({}, true);
       return;
     case State::lingering:

@@ -82,7 +82,9 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void enter(State state);
   void take_up_listener();
 
+  bool takes() const;
   bool reading() const;
+  bool reading_ahead() const;
   void read();
   void take(std::string_view bytes);
   std::size_t process(std::string_view bytes);

@@ -5,20 +5,21 @@
 #   workers     the same of small requests by 1 and by 2 workers of hangup
 #   instructions  of the program (not the kernel) and locks taken per small request, by callgrind: the same in each run
 #   disconnect  time from a client's close to the upstream seeing its connection closed
+#   matrix      the same for every way to leave, in every phase: what each proxy finds, and how fast
 #   webhook     time from a client's close to its cleanup arriving, by way of the outbox (hangup alone)
 #   memory      resident memory of the proxy per request in flight
 #   transport   CPU microseconds per exchange with a server by hangup's Transport beside libevent's bufferevents
 #   deliver     cleanups delivered a second to one receiver, by one thread
 #   outbox      cleanups committed a second, and how long each takes from add() to its commit
 #   journal     what noting an exchange in flight costs the thread that proxies, by three mechanisms
-# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N]
-#                           [cpu|small|large|huge|upload|connect|tls|workers|instructions|disconnect|webhook|memory|
-#                            transport|deliver|outbox|journal ...]
+# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [--disconnects N]
+#                           [cpu|small|large|huge|upload|connect|tls|workers|instructions|disconnect|matrix|webhook|
+#                            memory|transport|deliver|outbox|journal ...]
 # HANGUP and BENCH_BIN name another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-rounds=5 requests=100000 body=200 hold=10000
+rounds=5 requests=100000 body=200 hold=10000 matrix_count=200
 workloads=(small large huge upload connect tls)
 parts=()
 while [ $# -gt 0 ]; do
@@ -27,13 +28,15 @@ while [ $# -gt 0 ]; do
     --requests) requests=$2 && shift 2 ;;
     --body) body=$2 && shift 2 ;;
     --hold) hold=$2 && shift 2 ;;
+    --disconnects) matrix_count=$2 && shift 2 ;;
     cpu) parts+=("${workloads[@]}") && shift ;;
-    small | large | huge | upload | connect | tls | workers | instructions | disconnect | webhook | memory | transport | \
+    small | large | huge | upload | connect | tls | workers | instructions | disconnect | matrix | webhook | memory | transport | \
       deliver | outbox | journal) parts+=("$1") && shift ;;
-    *) sed -n '2,19s/^# //p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,20s/^# //p' "$0" >&2 && exit 2 ;;
   esac
 done
-[ "${#parts[@]}" -gt 0 ] || parts=("${workloads[@]}" workers instructions disconnect webhook memory transport deliver outbox journal)
+[ "${#parts[@]}" -gt 0 ] ||
+  parts=("${workloads[@]}" workers instructions disconnect matrix webhook memory transport deliver outbox journal)
 
 hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
@@ -383,6 +386,9 @@ measure_deliver() {
 
 measure_outbox() { "$bin/bench_outbox" "$dir"; }
 measure_journal() { "$bin/bench_journal" "$dir"; }
+
+# shellcheck source=tests/bench/matrix.sh
+. tests/bench/matrix.sh
 
 for part in "${parts[@]}"; do
   "measure_$part"

@@ -3,7 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
 #include <thread>
+#include <vector>
 
 namespace hangup::test {
 namespace {
@@ -144,6 +148,41 @@ TEST_F(HeartbeatBefore, PythonsHttpClient) {
                        "sys.stdout.write(urllib.request.urlopen(sys.argv[1]).read().decode())",
                        hangup->url("/work")}),
             "one\ntwo\n");
+}
+
+// Go's parser, parseHexUint() of net/http/internal/chunked.go, takes at most 16 digits for a chunk's size,
+// leading zeros among them. Returns the sizes that it reads.
+std::vector<std::uint64_t> sizes_by_gos_rule(std::string_view body) {
+  std::vector<std::uint64_t> sizes;
+  do {
+    const std::string digits(body.substr(0, body.find("\r\n")));
+    EXPECT_TRUE(!digits.empty() && digits.size() <= 16) << '"' << digits << '"';
+    EXPECT_EQ(digits.find_first_not_of("0123456789abcdefABCDEF"), std::string::npos) << '"' << digits << '"';
+    sizes.push_back(std::strtoull(digits.c_str(), nullptr, 16));
+    body.remove_prefix(std::min(body.size(), digits.size() + 2 + sizes.back() + 2));
+  } while (sizes.back() != 0 && !body.empty());
+  return sizes;
+}
+
+TEST_F(HeartbeatBefore, AParserThatTakes16DigitsOfAChunksSize) {
+  upstream.on("/work", Script()
+                           .send(chunked_head() + chunk("one\n"))
+                           .gate("large")
+                           .send(chunk(std::string(1 << 20, 'x')))
+                           .gate("beaten")
+                           .send(chunk("two\n") + std::string(last_chunk)));
+  Client client = connect();
+  client.send(get("/work"));
+  client.read_raw_until("\r\n\r\n");
+  std::string body = client.read_raw_until("one\n\r\n00000000");
+  upstream.open("large");
+  body += client.read_raw_until("x\r\n00000000");
+  upstream.open("beaten");
+  body += client.read_raw_until("0\r\n\r\n");
+  const std::vector<std::uint64_t> sizes = sizes_by_gos_rule(body);
+  EXPECT_EQ(sizes.front(), 4U);
+  EXPECT_EQ(sizes.back(), 0U);
+  EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0}), 4U + (1U << 20U) + 4U);
 }
 
 }  // namespace

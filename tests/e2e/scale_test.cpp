@@ -2,6 +2,7 @@
 #include "e2e/fixture.h"
 
 #include <algorithm>
+#include <csignal>
 #include <deque>
 #include <set>
 
@@ -41,12 +42,12 @@ TEST_F(Scale, ThousandsOfQuickRequestsCallNoCleanup) {
   EXPECT_EQ(upstream.request_count(), clients * rounds);
 }
 
-// A thousand clients in flight that all leave within 100 ms.
-TEST_F(Scale, AThousandDisconnectsAtOnceAreAThousandAbortsAndCleanupsAndNothingIsLeft) {
-  constexpr std::size_t count = 1000;
+// Two thousand clients in flight that all leave at once.
+TEST_F(Scale, TwoThousandDisconnectsAtOnceAreAsManyAbortsAndCleanupsAndNothingIsLeft) {
+  constexpr std::size_t count = 2000;
   upstream.on("/work", never_answer());
   Yaml yaml;
-  yaml.upstream = "connections: {max: 2000, keepalive: 0}";
+  yaml.upstream = "connections: {max: 3000, keepalive: 0}";
   start(yaml);
   const std::size_t idle_descriptors = hangup->descriptors();
   EXPECT_EQ(connect().exchange(get("/warm-up")).status, 200);
@@ -62,12 +63,10 @@ TEST_F(Scale, AThousandDisconnectsAtOnceAreAThousandAbortsAndCleanupsAndNothingI
   EXPECT_GE(hangup->descriptors(), idle_descriptors + 2 * count);
   const std::size_t closed_before = upstream.close_count();
 
-  const Time start_of_exodus = std::chrono::steady_clock::now();
+  // However long closing takes here: to hangup, stopped meanwhile, they all leave in one moment.
+  hangup->signal(SIGSTOP);
   for (std::size_t i = 0; i < count; ++i) i % 2 == 0 ? clients[i].close() : clients[i].reset();
-  const auto exodus = std::chrono::steady_clock::now() - start_of_exodus;
-  if (!sanitized) {
-    EXPECT_LT(exodus, 100ms);
-  }
+  hangup->signal(SIGCONT);
   upstream.wait_for_closes(closed_before + count);
   receiver.wait_for_calls(count);
   hangup->wait_for_exchanges(count + 1);

@@ -79,30 +79,6 @@ TEST_F(Tunnel, HoldsBackWhoSendsMoreThanTheOtherTakes) {
   EXPECT_GT(client.read_body(32 << 20).body_bytes, 0U);
 }
 
-TEST_F(Tunnel, EndsWithItsClient) {
-  start_with_tunnels();
-  Client client = open();
-  upstream.send(request, "x");
-  client.read_body(1);
-  client.close();
-  upstream.wait_for_close(request);
-  receiver.wait_for_call();
-  const Json exchange = only_exchange();
-  expect_end(exchange, "client_gone", "tunnel", 101);
-  only_call(exchange);
-}
-
-TEST_F(Tunnel, EndsWithAResetOfItsClient) {
-  start_with_tunnels();
-  Client client = open();
-  client.reset();
-  upstream.wait_for_close(request);
-  receiver.wait_for_call();
-  const Json exchange = only_exchange();
-  expect_end(exchange, "client_gone", "tunnel", 101);
-  only_call(exchange);
-}
-
 TEST_F(Tunnel, EndsWithAClientThatLeavesBehindBytesThatTheServerDoesNotTake) {
   start_with_tunnels();
   Client client = open();

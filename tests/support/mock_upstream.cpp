@@ -81,9 +81,9 @@ RequestRecord MockUpstream::wait_for_whole_request(std::string_view path, std::s
   });
 }
 
-RequestRecord MockUpstream::wait_for_body(std::string_view path, std::uint64_t bytes) const {
+RequestRecord MockUpstream::wait_for_body(std::string_view path, std::uint64_t bytes, std::size_t n) const {
   return *impl_->wait(std::to_string(bytes) + " bytes of the body for " + std::string(path), [&] {
-    return impl_->nth_request(path, 1, [&](const Message& m) { return m.body_bytes >= bytes; });
+    return impl_->nth_request(path, n, [&](const Message& m) { return m.body_bytes >= bytes; });
   });
 }
 

@@ -88,7 +88,7 @@ class MockUpstream {
   // The n-th request for that path, counted from 1: its head has come.
   RequestRecord wait_for_request(std::string_view path, std::size_t n = 1) const;
   RequestRecord wait_for_whole_request(std::string_view path, std::size_t n = 1) const;
-  RequestRecord wait_for_body(std::string_view path, std::uint64_t bytes) const;
+  RequestRecord wait_for_body(std::string_view path, std::uint64_t bytes, std::size_t n = 1) const;
   void wait_for_requests(std::size_t n) const;  // heads, in all
   // The request's connection was ended by its peer.
   ConnectionRecord wait_for_close(const RequestRecord& request) const;
