@@ -16,7 +16,8 @@ namespace hangup::test {
 class Load {
  public:
   // `where` they connect to; `suits` says of a response whether it is one that may come.
-  Load(SocketAddress where, std::size_t keeping, std::size_t connecting, std::function<bool(const Response&)> suits);
+  Load(SocketAddress where, std::size_t keeping, std::size_t connecting,
+       std::function<bool(const Response&)> suits);
   ~Load();
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
@@ -26,8 +27,8 @@ class Load {
   void go_on_for(std::size_t answers) const;
   // Stops them. What has gone wrong; "" for nothing.
   std::string stop();
-  // Requests that a client may send again, since a connection that had carried others closed before any of the
-  // answer (RFC 9112 section 9.3.1), and that were.
+  // Requests that a client may send again, since a connection that had carried others closed before any of
+  // the answer (RFC 9112 section 9.3.1), and that were.
   std::size_t sent_again() const { return sent_again_.load(); }
 
  private:

@@ -31,7 +31,8 @@ std::vector<std::string> Manager::service(const std::vector<std::pair<std::strin
       names += (names.empty() ? "" : ":") + name;
       moves += " " + std::to_string(number++) + "<&" + std::to_string(socket);
     }
-    script += "export LISTEN_PID=$$ LISTEN_FDS=" + std::to_string(sockets.size()) + " LISTEN_FDNAMES=" + names;
+    script +=
+        "export LISTEN_PID=$$ LISTEN_FDS=" + std::to_string(sockets.size()) + " LISTEN_FDNAMES=" + names;
     script += "\nexec \"$@\"" + moves + "\n";
   } else {
     script += "exec \"$@\"\n";

@@ -19,7 +19,8 @@ class Manager {
   // With `watchdog`, processes are told to ping that often.
   explicit Manager(std::optional<std::chrono::microseconds> watchdog = {});
 
-  // The command as this manager's service, with these sockets, if any, by name. It runs the command behind it.
+  // The command as this manager's service, with these sockets, if any, by name. It runs the command behind
+  // it.
   std::vector<std::string> service(const std::vector<std::pair<std::string, int>>& sockets = {}) const;
   // The next message from any of them, "READY=1\nSTATUS=..."; throws TimedOut.
   std::string next(std::chrono::milliseconds bound = patience) const;
