@@ -88,7 +88,7 @@ TEST_F(Managed, SaysWhichSocketIsMissingOrDoesNotListen) {
     argv.insert(argv.end(), {binary(), "run", "-c", (dir / "hangup.yaml").string()});
     const Finished finished = run(argv);
     EXPECT_EQ(finished.exit.status, 1);
-    EXPECT_THAT(finished.err, HasSubstr("hangup.yaml:3:30: `address`: "));
+    EXPECT_THAT(finished.err, HasSubstr("hangup.yaml:3:29: `address`: "));
     return finished.err;
   };
   EXPECT_THAT(refused({}), HasSubstr("no socket named `http` was passed to this process, nor any other"));

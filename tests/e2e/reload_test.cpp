@@ -76,7 +76,7 @@ TEST_F(Reload, LeavesExchangesInFlightTheirRouteAndCleanup) {
   Client client = connect();
   client.send(get("/work"));
   const RequestRecord request = upstream.wait_for_request("/work");
-  ASSERT_TRUE(hangup->reload(with({.on_disconnect = "upstream: finish", .upstream = "connections: {max: 3}"},
+  ASSERT_TRUE(hangup->reload(with({.upstream = "connections: {max: 3}", .on_disconnect = "upstream: finish"},
                                   "cleanups:\n  stop: {", "cleanups:\n  other: {")));
   client.close();
   upstream.wait_for_close(request);

@@ -1,5 +1,6 @@
 #include "support/manager.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -28,6 +29,7 @@ std::vector<std::string> Manager::service(const std::vector<std::pair<std::strin
     std::string moves;
     int number = 3;
     for (const auto& [name, socket] : sockets) {
+      if (::fcntl(socket, F_SETFD, 0) != 0) throw_errno("fcntl");  // as far as to the shell
       names += (names.empty() ? "" : ":") + name;
       moves += " " + std::to_string(number++) + "<&" + std::to_string(socket);
     }
