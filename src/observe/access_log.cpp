@@ -196,7 +196,7 @@ AccessLog::~AccessLog() {
 }
 
 void AccessLog::write(const AccessRecord& record) {
-  if (!logger_) return;
+  if (!logger_ || !logger_->should_log(spdlog::level::info)) return;
   append_json(buffer_, record, seconds_);
   if (buffer_.size() >= batch_bytes) flush();
 }

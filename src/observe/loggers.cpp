@@ -3,6 +3,7 @@
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
 
@@ -12,9 +13,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <hangup/observe/access_log.h>
 
@@ -30,7 +33,7 @@ constexpr std::size_t log_queue = 8192;
 constexpr std::size_t spare_places = 1024;
 
 // A logger and the thread that writes for it. Each has a thread of its own, so that an access log going to a
-// pipe which nobody reads does not silence the log that would say so; and no sink needs a lock.
+// pipe which nobody reads does not silence the log that would say so.
 struct AsyncLogger {
   AsyncLogger(std::string name, spdlog::sink_ptr sink, std::size_t queue)
       : pool(std::make_shared<spdlog::details::thread_pool>(queue, 1)),
@@ -92,40 +95,85 @@ Result<spdlog::sink_ptr> open_sink(const std::string& path) {
   }
 }
 
-// `line_end` follows each message.
-Result<std::shared_ptr<AsyncLogger>> open_logger(const std::string& name, const std::string& path,
-                                                 std::size_t queue, const std::string& pattern,
-                                                 const std::string& line_end,
-                                                 spdlog::level::level_enum level) {
+// What a logger writes to and how: `line_end` follows each message.
+Result<spdlog::sink_ptr> open_outlet(const std::string& name, const std::string& path,
+                                     const std::string& pattern, const std::string& line_end) {
   auto sink = open_sink(path);
   if (!sink) return std::unexpected(Error{name + ": " + sink.error().message});
   (*sink)->set_formatter(
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::local, line_end));
-  auto async = std::make_shared<AsyncLogger>(name, std::move(*sink), queue);
-  async->logger->set_level(level);
+  return sink;
+}
+
+Result<spdlog::sink_ptr> open_log(const config::Log& log) {
+  return open_outlet("log", log.path, "%Y-%m-%dT%H:%M:%S.%e%z %l %v", "\n");
+}
+
+// Null when it is off.
+Result<spdlog::sink_ptr> open_access_log(const config::AccessLog& access_log) {
+  if (!access_log.enabled) return nullptr;
+  return open_outlet("access_log", access_log.path, "%v", "");
+}
+
+using Outlet = std::shared_ptr<spdlog::sinks::dist_sink_mt>;
+
+void redirect(spdlog::sinks::dist_sink_mt& outlet, const spdlog::sink_ptr& sink) {
+  outlet.set_sinks(sink ? std::vector{sink} : std::vector<spdlog::sink_ptr>());
+}
+
+std::shared_ptr<AsyncLogger> make_logger(const std::string& name, const Outlet& outlet, std::size_t queue) {
+  auto async = std::make_shared<AsyncLogger>(name, outlet, queue);
   async->logger->flush_on(spdlog::level::trace);  // whoever tails it sees each message at once
   return async;
 }
 
+spdlog::level::level_enum level_of(const config::Log& log) {
+  return spdlog::level::from_str(log.level == "error" ? "err" : log.level);
+}
+spdlog::level::level_enum level_of(const config::AccessLog& access_log) {
+  return access_log.enabled ? spdlog::level::info : spdlog::level::off;
+}
+
 }  // namespace
 
+struct Outlets {
+  Outlet access = std::make_shared<spdlog::sinks::dist_sink_mt>();
+  Outlet log = std::make_shared<spdlog::sinks::dist_sink_mt>();
+};
+
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log) {
+  const auto outlets = std::make_shared<const Outlets>();
   Loggers loggers;
-  auto people = open_logger("log", log.path, log_queue, "%Y-%m-%dT%H:%M:%S.%e%z %l %v", "\n",
-                            spdlog::level::from_str(log.level == "error" ? "err" : log.level));
-  if (!people) return std::unexpected(people.error());
-  spdlog::logger* log_logger = (*people)->logger.get();
-  loggers.log = std::shared_ptr<spdlog::logger>(std::move(*people), log_logger);
-  loggers.access_lines_dropped = std::make_shared<std::atomic<std::uint64_t>>(0);
-  if (access_log.enabled) {
-    auto access = open_logger("access_log", access_log.path, access_queue + spare_places, "%v", "",
-                              spdlog::level::info);
-    if (!access) return std::unexpected(access.error());
-    auto bounded = std::make_shared<BoundedSink>(std::move(*access), access_queue);
-    loggers.access_lines_dropped = bounded->dropped();
-    loggers.access = std::make_shared<spdlog::logger>("access_log", std::move(bounded));
-  }
+  loggers.outlets = outlets;
+
+  auto people = make_logger("log", outlets->log, log_queue);
+  spdlog::logger* log_logger = people->logger.get();
+  loggers.log = std::shared_ptr<spdlog::logger>(std::move(people), log_logger);
+
+  auto bounded = std::make_shared<BoundedSink>(
+      make_logger("access_log", outlets->access, access_queue + spare_places), access_queue);
+  loggers.access_lines_dropped = bounded->dropped();
+  loggers.access = std::make_shared<spdlog::logger>("access_log", std::move(bounded));
+
+  auto begin = reopen(loggers, access_log, log);
+  if (!begin) return std::unexpected(std::move(begin.error()));
+  (*begin)();
   return loggers;
+}
+
+Result<std::function<void()>> reopen(const Loggers& loggers, const config::AccessLog& access_log,
+                                     const config::Log& log) {
+  auto people = open_log(log);
+  if (!people) return std::unexpected(std::move(people.error()));
+  auto access = open_access_log(access_log);
+  if (!access) return std::unexpected(std::move(access.error()));
+  return [loggers, people = *people, access = *access, level = level_of(log),
+          access_level = level_of(access_log)] {
+    redirect(*loggers.outlets->log, people);
+    loggers.log->set_level(level);
+    redirect(*loggers.outlets->access, access);
+    loggers.access->set_level(access_level);
+  };
 }
 
 }  // namespace hangup::observe

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -77,6 +78,9 @@ class AccessLog {
 // `seconds` writes utc_seconds().
 void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 
+// Where they write to, which reopen() changes.
+struct Outlets;
+
 // The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never
 // block who logs. When the queue is full, the log for people drops its oldest messages, and the access log
 // drops new ones and counts their lines. What was logged is written at once,
@@ -84,11 +88,16 @@ void append_json(std::string& out, const AccessRecord& record, SecondText& secon
 // Threading: any thread may log.
 struct Loggers {
   std::shared_ptr<spdlog::logger>
-      access;  // null if off; writes messages as they are: each brings its own line ends
+      access;  // its level is off if it is; writes messages as they are: each brings its own line ends
   std::shared_ptr<spdlog::logger> log;  // for people; adds time, level and line end
   std::shared_ptr<const std::atomic<std::uint64_t>> access_lines_dropped;  // never null
+  std::shared_ptr<const Outlets> outlets;
 };
 // Opens them. The error names the file and why it can't be written.
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log);
+// Opens what another configuration says, or the same files again. What is returned has the loggers write to
+// those: nothing is lost, and whoever holds a logger goes on with it.
+Result<std::function<void()>> reopen(const Loggers& loggers, const config::AccessLog& access_log,
+                                     const config::Log& log);
 
 }  // namespace hangup::observe
