@@ -117,6 +117,7 @@ stage_examples() {
   for file in conf/*.yaml conf/recipes/*.yaml; do
     build/release/hangup check -c "$file"
   done
+  tests/examples.py build/release/hangup
 }
 stage_demo() {
   need_release
