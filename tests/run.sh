@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check there is, in stages. Installs what is missing on Debian 12.
-#   tests/run.sh                  all of them but tidy
+#   tests/run.sh                  all of them but tidy and package
 #   tests/run.sh STAGE...         some of them; `tests/run.sh --list` names them
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
 stages=(format layers shell release backends install hardening examples demo unit-file clang asan tsan fuzz)
-# Only when asked for: takes many minutes.
-optional_stages=(tidy)
+# Only when asked for: takes many minutes; needs root and a Debian mirror.
+optional_stages=(tidy package)
 jobs=$(nproc)
 # End-to-end tests mostly wait, so more of them than processors may run at a time.
 test_jobs=${TEST_JOBS:-4}
@@ -93,6 +93,8 @@ stage_tidy() {
   find src -name '*.cpp' -print0 | xargs -0 -P "$jobs" -n 1 clang-tidy-19 -p build/clang --quiet
 }
 
+stage_package() { tests/package.sh; }
+
 need_release() {
   [ -x build/release/hangup ] || build_release
 }
@@ -105,7 +107,9 @@ stage_install() {
   DESTDIR=$root cmake --install build/release >/dev/null
   local prefix=$root/usr/local file
   for file in bin/hangup etc/hangup/hangup.yaml lib/systemd/system/hangup.service share/doc/hangup/README.md \
-    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml share/doc/hangup/examples/recipes/clickhouse.yaml; do
+    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml share/doc/hangup/examples/recipes/clickhouse.yaml \
+    share/man/man1/hangup.1 share/man/man5/hangup.yaml.5 share/bash-completion/completions/hangup \
+    share/hangup/hangup.schema.json; do
     [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
   done
   grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
