@@ -205,11 +205,23 @@ def kubernetes(hangup, validator):
         fail("conf/kubernetes/sidecar.yaml: the grace period leaves no time behind the drain")
 
 
+def described(schema, root=None, path="$"):
+    """Defaults and examples are what their own key takes; hangup.yaml(5) shows them."""
+    root = root or schema
+    for key, each in {**schema.get("properties", {}), **schema.get("$defs", {})}.items():
+        validator = jsonschema.Draft202012Validator({**each, "$defs": root["$defs"]})
+        for value in [each["default"]] * ("default" in each) + each.get("examples", []):
+            for error in validator.iter_errors(value):
+                fail(f"the schema refuses its own default or example at {path}.{key}: {error.message}")
+        described(each, root, f"{path}.{key}")
+
+
 def main():
     hangup = sys.argv[1]
     schema = json.loads(subprocess.run([hangup, "schema"], capture_output=True, check=True).stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
+    described(schema)
     examples = sorted(CONF.glob("*.yaml")) + sorted(CONF.glob("recipes/*.yaml"))
     for path in examples:
         good(hangup, validator, path, path.read_text())

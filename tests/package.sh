@@ -11,8 +11,9 @@ cmake --preset release >/dev/null
 cmake --build --preset release --target hangup | tail -n 3
 package_dir=$(mktemp -d)
 root=$(mktemp -d)
+chmod 755 "$root"  # it is also tried by a user that is nobody
 trap 'rm -rf "$package_dir" "$root"' EXIT
-(cd build/release && cpack -G DEB -B "$package_dir" >"$package_dir/log") || { cat "$package_dir/log" && exit 1; }
+(cd build/release && cpack -G DEB -B "$package_dir" >"$package_dir/log" 2>&1) || { cat "$package_dir/log" && exit 1; }
 package=$(echo "$package_dir"/hangup_*.deb)
 
 echo "---- lintian"
@@ -20,6 +21,7 @@ lintian --allow-root --fail-on error "$package"
 
 echo "---- a clean Debian"
 # Where this machine has its packages from.
+# shellcheck disable=SC2016  # for apt
 mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' | awk '$1 == "Debian" && $2 == "bookworm" { print $3; exit }')
 [ -n "$mirror" ] || { echo "apt knows no mirror of Debian bookworm" >&2 && exit 1; }
 debootstrap --variant=minbase bookworm "$root" "$mirror" >"$package_dir/log" 2>&1 || { tail -n 20 "$package_dir/log" && exit 1; }
@@ -89,6 +91,7 @@ mkdir -p "$root/var/lib/hangup"
 chown 65534:65534 "$root/var/lib/hangup"
 echo "---- installed: checked, started, one request, one disconnect"
 # In a network of its own: the ports of the shipped configuration may be taken here.
+# shellcheck disable=SC2016  # for the inner shell
 unshare --net bash -c 'ip link set lo up && exec chroot --userspec=65534:65534 "$1" bash /try.sh' - "$root"
 
 echo "---- removed"

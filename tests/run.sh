@@ -113,6 +113,11 @@ stage_install() {
     [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
   done
   grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
+  # The page names every command and option there is.
+  local word
+  while read -r word; do
+    grep -qE -e "(^|[ .])(Fl )?${word#-}( |$)" "$prefix/share/man/man1/hangup.1" || { echo "hangup(1) does not mention $word" && exit 1; }
+  done < <(sed -n 's/^    "[a-z ]*") words="\(.*\)" ;;/\1/p' "$prefix/share/bash-completion/completions/hangup" | tr ' ' '\n' | sort -u)
   "$prefix/bin/hangup" version
 }
 stage_examples() {
