@@ -210,7 +210,7 @@ def described(schema, root=None, path="$"):
     root = root or schema
     for key, each in {**schema.get("properties", {}), **schema.get("$defs", {})}.items():
         validator = jsonschema.Draft202012Validator({**each, "$defs": root["$defs"]})
-        for value in [each["default"]] * ("default" in each) + each.get("examples", []):
+        for value in ([each["default"]] if "default" in each else []) + each.get("examples", []):
             for error in validator.iter_errors(value):
                 fail(f"the schema refuses its own default or example at {path}.{key}: {error.message}")
         described(each, root, f"{path}.{key}")
