@@ -289,6 +289,7 @@ std::map<std::string, std::string> defaults_of_parser() {
       {"listeners[].timeouts.body_idle", time(listener.timeouts.body_idle)},
       {"listeners[].timeouts.write_idle", time(listener.timeouts.write_idle)},
       {"auth.forward_authorization", yes_or_no(Auth{}.forward_authorization)},
+      {"upstreams.*.required", yes_or_no(upstream.required)},
       {"upstreams.*.balance", is(upstream.balance == Balance::round_robin, "round_robin")},
       {"upstreams.*.host", is(upstream.host_policy == Upstream::HostPolicy::keep, "keep")},
       {"upstreams.*.connections.max", number(upstream.connections.max)},
