@@ -66,7 +66,7 @@ TEST(Balancing, ProblemsOfAHashAreShownWhereTheyAre) {
 
 TEST(Balancing, RoutesCaptureWhatServersAreChosenBy) {
   EXPECT_THAT(problems(balanced("balance: \"hash({path.id})\"", "/r/{ident}")),
-              ElementsAre("2:20: upstream `app` balances by {path.id}, which this route's path `/r/{ident}` "
+              ElementsAre("2:21: upstream `app` balances by {path.id}, which this route's path `/r/{ident}` "
                           "does not capture; capture it, or give it a default: {path.id|}"));
   EXPECT_THAT(problems(balanced("balance: \"hash({path.id|})\"", "/r")), IsEmpty());
 }

@@ -600,18 +600,18 @@ TEST_F(ExchangeTest, AStatusBehindAnInterimResponseIsTheAnswer) {
 TEST_F(ExchangeTest, ServersAreChosenByTheKeyOfTheRequest) {
   upstream_config->hash_key = text_template("{path.id}/{request.header.x-user|nobody}");
   send("GET /jobs/17 HTTP/1.1\r\nHost: example.com\r\nX-User: ann\r\n\r\n");
-  EXPECT_EQ(request().key, "17/ann");
+  EXPECT_EQ(request().balance_key, "17/ann");
   request().there_are_others = true;
   observer().on_connected(server());
   observer().on_failed(closed_unanswered());
   ASSERT_EQ(fake_upstream->requests.size(), 2U);
-  EXPECT_EQ(request().key, "17/ann");
+  EXPECT_EQ(request().balance_key, "17/ann");
 }
 
 TEST_F(ExchangeTest, AKeyWithoutAValueIsNone) {
   upstream_config->hash_key = text_template("user-{request.header.x-user}");
   get();
-  EXPECT_EQ(request().key, "");
+  EXPECT_EQ(request().balance_key, "");
 }
 
 // ---- Time

@@ -100,7 +100,7 @@ class FakeClient final : public downstream::ClientStream {
 struct FakeRequestState {
   upstream::ServerObserver* observer = nullptr;
   bool fresh = false;
-  std::string key;
+  std::string balance_key;
   bool started = false;
   bool head_sent = false;
   std::string method;
@@ -146,7 +146,7 @@ class FakeUpstream final : public upstream::Upstream {
     state->observer = &observer;
     state->method = options.method;
     state->fresh = options.fresh;
-    state->key = options.key;
+    state->balance_key = options.key;
     requests.push_back(state);
     return std::make_unique<Request>(std::move(state));
   }
