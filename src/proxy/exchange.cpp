@@ -316,17 +316,19 @@ void Exchange::transition(Phase next) {
 
 void Exchange::enter_journal() {
   if (proxy_.needs().journal == nullptr || !plan_->snapshot.wanted()) return;
-  if (in_flight_ != InFlightJournal::none) {  // a retry: at another server
-    journal_stale_ = true;
-    return renew_journal();
-  }
+  if (in_flight_ != InFlightJournal::none) return renew_journal();  // a retry: at another server
   in_flight_ = proxy_.needs().journal->enter(snapshot());
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, phase_);
 }
 
 void Exchange::renew_journal() {
-  if (std::exchange(journal_stale_, false) && in_flight_ != InFlightJournal::none)
+  journal_stale_ = false;
+  if (in_flight_ != InFlightJournal::none)
     in_flight_ = proxy_.needs().journal->replace(in_flight_, snapshot());
+}
+
+void Exchange::renew_stale_journal() {
+  if (journal_stale_) renew_journal();
 }
 
 // Before anything of it goes to the client, or, when nothing goes, at the end of this turn of the loop. What
@@ -334,7 +336,7 @@ void Exchange::renew_journal() {
 void Exchange::renew_journal_soon() {
   if (in_flight_ == InFlightJournal::none || std::exchange(journal_stale_, true)) return;
   proxy_.needs().scheduler.defer(
-      [this] { renew_journal(); });  // what destroys us comes later in the same queue
+      [this] { renew_stale_journal(); });  // what destroys us comes later in the same queue
 }
 
 void Exchange::leave_journal() {

@@ -101,6 +101,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   void enter_journal();
   void renew_journal();
+  void renew_stale_journal();
   void renew_journal_soon();
   void leave_journal();
   std::string_view snapshot() const;
