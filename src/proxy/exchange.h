@@ -103,6 +103,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   bool let_in();
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
+  void settle();
   void call_cleanup();
   void skip_cleanups(observe::Skip why, std::string_view reason);
   void reply(int status, std::string_view message);
