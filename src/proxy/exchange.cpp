@@ -474,6 +474,7 @@ void Exchange::close() {
   record.duration = now - started_;
   if (first_byte_) record.first_byte = *first_byte_ - started_;
   if (server_ != nullptr) record.upstream = server_->url;
+  record.tried = tried_;
   if (server_chosen_) record.upstream_duration = server_done_.value_or(now) - *server_chosen_;
   record.abort = abort_took_;
   record.cleanup_ids = cleanup_ids_;
