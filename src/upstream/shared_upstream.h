@@ -2,6 +2,8 @@
 // requests wait, and to open the first connection by new TLS settings.
 #pragma once
 
+#include "upstream/retry_budget.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -42,7 +44,7 @@ class SharedUpstream {
   // Some worker keeps a connection idle.
   bool anything_idle() const;
 
-  // Requests under way, for least_requests.
+  // Requests under way, for the balancer.
   std::size_t requests(std::size_t server) const {
     return servers_[server].requests.load(std::memory_order_relaxed);
   }
@@ -63,13 +65,25 @@ class SharedUpstream {
   // here. A server is down for as long as connecting to it fails, and `down_for` after the last time: only
   // requests find out whether it is up again, and none come to a process that says it is not ready.
   static constexpr Duration down_for = std::chrono::seconds(10);
-  void connected(std::size_t server);
+  void connected(std::size_t server, MonoTime now);
   void unreachable(std::size_t server, MonoTime now);
   bool is_up(std::size_t server, MonoTime now) const;
+
+  // The server is up again: its slow start begins. Whoever finds out, says so here.
+  void came_up(std::size_t server, MonoTime now);
+  // What it gets of its weight now: rises from a tenth to 1 over slow_start. A server that is tried again,
+  // and has not been connected to yet, stands at the tenth.
+  double share(std::size_t server, MonoTime now) const;
+
+  RetryBudget& retry_budget() { return retry_budget_; }
+  // Counts the workers' pools.
+  unsigned next_pool() { return pools_.fetch_add(1, std::memory_order_relaxed); }
 
   // A worker's. They outlive it.
   struct Requests {
     Count on_new, on_reused;
+    std::array<Count, retry_cause_names.size()> retries;  // by RetryCause
+    Count over_budget;
   };
   Requests& count_requests() { return requests_.add(); }
   UpstreamState state(MonoTime now) const;
@@ -88,10 +102,13 @@ class SharedUpstream {
     std::atomic<std::uint64_t> unreachable = 0;
     std::atomic<Duration::rep> failed_at =
         0;  // the last time, since the clock's epoch; 0: not since connected
+    std::atomic<Duration::rep> came_up_at = 0;  // likewise; 0: it was never down
   };
   std::shared_ptr<const config::Upstream> config_;
   std::vector<Server> servers_;
   PerThread<Requests> requests_;
+  RetryBudget retry_budget_;
+  std::atomic<unsigned> pools_ = 0;
   std::atomic<std::size_t> waiting_ = 0;
   std::atomic<unsigned> tls_version_ = 0;
   std::mutex mutex_;
