@@ -6,6 +6,12 @@
 #include <hangup/net/socket.h>
 
 namespace hangup::upstream {
+namespace {
+
+// Of one server, by one request: each may take the whole of timeouts.connect.
+constexpr std::size_t most_addresses_tried = 3;
+
+}  // namespace
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
     : loop_(loop),
@@ -14,12 +20,16 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
       idle_(shared_->config().servers.size()),
       peers_(shared_->config().servers.size()),
       tls_version_(shared_->tls_version()),
+      addresses_version_(shared_->addresses().version()),
+      address_turns_(shared_->config().servers.size()),
       order_(shared_->config().servers.size()),
       idle_timer_(loop.make_timer([this] { close_expired(); })) {
+  addresses_ = shared_->addresses().all();
   shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
     loop_.post([this, alive] {
       if (alive.expired()) return;
       follow_reload();
+      follow_names();
       give_up_idle();
       serve_queue();
     });
@@ -38,13 +48,16 @@ Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& c
   const std::size_t count = idle_.size();
   ++turn_;
   const bool by_requests = config().balance == config::Balance::least_requests;
+  bool any_down = false;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t server = (turn_ + i) % count;
-    order_[i] = {by_requests ? shared_->requests(server) : 0, i, server};
+    const bool down = count > 1 && !shared_->is_up(server, loop_.now());
+    any_down = any_down || down;
+    order_[i] = {down, by_requests ? shared_->requests(server) : 0, i, server};
   }
-  if (by_requests) std::ranges::sort(order_);
+  if (by_requests || any_down) std::ranges::sort(order_);
   bool any_left = false;
-  for (const auto& [requests, turn, server] : order_) {
+  for (const auto& [down, requests, turn, server] : order_) {
     if (request.tried(server)) continue;
     Http1Connection* idle = request.fresh() || idle_[server].empty() ? nullptr : idle_[server].front().get();
     if (idle == nullptr && idle_only) continue;
@@ -58,6 +71,7 @@ Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& c
 
 Pool::Found Pool::find_connection(PooledRequest& request) {
   follow_reload();  // its wake-up may still be on its way
+  follow_names();
   Choice choice;
   bool left_queue = false;
   for (;;) {
@@ -84,7 +98,15 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
     return true;
   }
   request.on_connecting(choice.server);
-  auto socket = net::start_connect(config().servers[choice.server].address);
+  const auto address = next_address(choice.server);
+  if (!address) {
+    shared_->closed(choice.server);
+    request.on_unreachable(
+        choice.server,
+        {Failure::Kind::unreachable, config().servers[choice.server].url + " could not be looked up", false});
+    return false;
+  }
+  auto socket = net::start_connect(*address);
   if (!socket) {
     shared_->closed(choice.server);
     if (socket.error().ours) {
@@ -100,6 +122,7 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
                                                      std::move(peer), request, request.method()));
   busy_.front()->self = busy_.begin();
   busy_.front()->tls_version = tls_version_;
+  if (config().servers[choice.server].name) busy_.front()->address = address;
   request.on_found(*busy_.front(), false);
   return true;
 }
@@ -119,6 +142,34 @@ void Pool::follow_reload() {
     if (!config().servers[server].https) continue;
     while (!idle_[server].empty()) idle_[server].back()->close();
   }
+}
+
+void Pool::follow_names() {
+  const unsigned version = shared_->addresses().version();
+  if (std::exchange(addresses_version_, version) == version) return;
+  addresses_ = shared_->addresses().all();
+  for (Connections& idle : idle_) {
+    for (auto each = idle.begin(); each != idle.end();) {
+      Http1Connection& connection = **each++;
+      if (!leads_to_server(connection)) connection.close();
+    }
+  }
+}
+
+bool Pool::leads_to_server(const Http1Connection& connection) const {
+  return connection.address == nullptr ||
+         std::ranges::find(*addresses_[connection.server()], *connection.address) !=
+             addresses_[connection.server()]->end();
+}
+
+std::shared_ptr<const SocketAddress> Pool::next_address(std::size_t server) {
+  const Addresses::List& list = addresses_[server];
+  if (list->empty()) return nullptr;
+  return {list, &(*list)[address_turns_[server]++ % list->size()]};
+}
+
+std::size_t Pool::tries(std::size_t server) const {
+  return std::clamp<std::size_t>(addresses_[server]->size(), 1, most_addresses_tried);
 }
 
 bool Pool::enqueue(PooledRequest& request) {
@@ -157,6 +208,8 @@ void Pool::serve_queue() {
 void Pool::on_reusable(Http1Connection& connection) {
   const std::size_t server = connection.server();
   if (connection.tls_version != shared_->tls_version()) return connection.close();
+  follow_names();
+  if (!leads_to_server(connection)) return connection.close();
   const bool for_others = queue_.empty() && shared_->anybody_waits();
   if (for_others || !shared_->try_keep(server)) return connection.close();
   const bool first = std::ranges::all_of(idle_, &Connections::empty);
@@ -235,8 +288,12 @@ void PooledRequest::on_connected() {
 
 void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
   tried_.resize(shared_.config().servers.size());
-  tried_[server] = true;
-  shared_.unreachable(server, pool_.now());
+  ++tried_[server];
+  if (tried(server)) {
+    shared_.unreachable(server, pool_.now(), failure.message);
+  } else {
+    shared_.address_unreachable(server);
+  }
   last_failure_ = std::move(failure);
 }
 
@@ -263,6 +320,12 @@ void PooledRequest::give_up_connecting() {
   start();
 }
 
+void PooledRequest::on_response_head(http::ResponseHead head) {
+  answered_ = true;
+  shared_.answered(server_, head.status, pool_.now());
+  observer_.on_response_head(std::move(head));
+}
+
 void PooledRequest::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
   if (last) drop_connection();
   observer_.on_response_body(data, last, trailers);
@@ -270,6 +333,7 @@ void PooledRequest::on_response_body(std::string_view data, bool last, const htt
 
 void PooledRequest::on_connection_failed(Failure failure) {
   drop_connection();
+  if (!answered_ && !failure.stale_connection) shared_.failed(server_, pool_.now(), failure.message);
   observer_.on_failed(failure);
 }
 

@@ -33,6 +33,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   // False when the queue is full.
   bool enqueue(PooledRequest& request);
   void leave_queue(PooledRequest& request);
+  // How many of its addresses a request tries.
+  std::size_t tries(std::size_t server) const;
   MonoTime now() const { return loop_.now(); }
   SharedUpstream::Requests& counts() { return counts_; }
 
@@ -58,6 +60,11 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   std::shared_ptr<net::TlsPeer> peer(std::size_t server);
   // Closes what is idle and was made with TLS settings that were read anew since, sessions too.
   void follow_reload();
+  // Closes what is idle and leads to where the server's name does not lead any more.
+  void follow_names();
+  bool leads_to_server(const Http1Connection& connection) const;
+  // In turn. Null: its name was never found.
+  std::shared_ptr<const SocketAddress> next_address(std::size_t server);
   void close_expired();
 
   net::EventLoop& loop_;
@@ -67,11 +74,15 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   Connections busy_;
   std::vector<std::shared_ptr<net::TlsPeer>> peers_;  // a server each; null until there is a TLS connection
   unsigned tls_version_ = 0;                          // that they were made with
+  std::vector<Addresses::List> addresses_;            // a server each
+  unsigned addresses_version_ = 0;
+  std::vector<std::size_t> address_turns_;  // a server each
   std::list<PooledRequest*> queue_;
   std::size_t turn_ = 0;  // of round_robin
   // The servers as choose() tries them. Other workers change the counts of requests: each is read once, so
   // that the order is one.
   struct Candidate {
+    bool down;
     std::size_t requests, turn, server;
     auto operator<=>(const Candidate&) const = default;
   };
@@ -96,6 +107,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void pause_response(bool paused) override {
     if (connection_ != nullptr) connection_->pause_response(paused);
   }
+  void head_is_overdue() override { shared_.failed(server_, pool_.now(), "no response head came in time"); }
   void abort() override;
   bool sent_anything() const override {
     return sent_before_ || (connection_ != nullptr && connection_->sent_anything());
@@ -104,7 +116,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   // For the pool.
   std::string_view method() const { return method_; }
   bool fresh() const { return fresh_; }
-  bool tried(std::size_t server) const { return !tried_.empty() && tried_[server]; }
+  bool tried(std::size_t server) const { return !tried_.empty() && tried_[server] >= pool_.tries(server); }
   void on_connecting(std::size_t server) { observer_.on_connecting(this->server(server)); }
   // It has a connection now: `connected`, or on its way.
   void on_found(Http1Connection& connection, bool connected);
@@ -130,7 +142,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void on_connect_failed(std::string reason) override;
   void on_request_drained() override { observer_.on_request_drained(); }
   void on_interim(const http::ResponseHead& head) override { observer_.on_interim(head); }
-  void on_response_head(http::ResponseHead head) override { observer_.on_response_head(std::move(head)); }
+  void on_response_head(http::ResponseHead head) override;
   void on_response_body(std::string_view data, bool last, const http::Fields& trailers) override;
   void on_connection_failed(Failure failure) override;
 
@@ -139,11 +151,12 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   ServerObserver& observer_;
   const std::string method_;
   const bool fresh_;
-  std::vector<bool> tried_;  // empty until one was
+  std::vector<std::uint8_t> tried_;  // addresses of each server; empty until one was
   bool none_can_be_opened_ = false;
   Failure last_failure_{Failure::Kind::unreachable, "the upstream has no server", false};
   Http1Connection* connection_ = nullptr;
-  std::size_t server_ = 0;    // of connection_
+  std::size_t server_ = 0;  // of connection_
+  bool answered_ = false;
   bool sent_before_ = false;  // sent_anything(), kept when the connection goes
 };
 

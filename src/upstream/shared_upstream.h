@@ -2,12 +2,17 @@
 // requests wait, and to open the first connection by new TLS settings.
 #pragma once
 
+#include "upstream/addresses.h"
+#include "upstream/server_health.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include <hangup/base/counts.h>
@@ -59,13 +64,46 @@ class SharedUpstream {
   void left_queue() { waiting_.fetch_sub(1); }
   bool anybody_waits() const { return waiting_.load() != 0; }
 
-  // What is known of a server's health: whoever finds out more than that it can be connected to, says so
-  // here. A server is down for as long as connecting to it fails, and `down_for` after the last time: only
-  // requests find out whether it is up again, and none come to a process that says it is not ready.
+  // A server is up unless one of these says otherwise:
+  // - its name was never found;
+  // - connecting to it has failed lately. It is down for as long as that goes on, and `down_for` after the
+  // last
+  //   time: only requests, or checks, find out whether it is up again, and no requests come to a process that
+  //   says it is not ready;
+  // - it has failed its checks;
+  // - it is ejected, since requests have failed at it.
   static constexpr Duration down_for = std::chrono::seconds(10);
-  void connected(std::size_t server);
-  void unreachable(std::size_t server, MonoTime now);
   bool is_up(std::size_t server, MonoTime now) const;
+  // Checks, or the end of its ejection, say that it is up again.
+  void came_up(std::size_t server, MonoTime now) {
+    servers_[server].came_up.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  // What requests find out. `why` is for the log.
+  void connected(std::size_t server);
+  void unreachable(std::size_t server, MonoTime now, std::string_view why);
+  // One of several addresses of it; the next one is tried.
+  void address_unreachable(std::size_t server) {
+    servers_[server].unreachable.fetch_add(1, std::memory_order_relaxed);
+  }
+  void answered(std::size_t server, int status, MonoTime now);
+  void failed(std::size_t server, MonoTime now, std::string_view why);
+  // `tell` is called on any thread whenever a server is ejected. To be set before there are requests.
+  using OnEjected = std::function<void(std::size_t server, const Outliers::Ejection&, std::string_view why)>;
+  void on_ejected(OnEjected tell) { on_ejected_ = std::move(tell); }
+  bool is_ejected(std::size_t server, MonoTime now) const {
+    return outliers_ && outliers_->is_ejected(server, now);
+  }
+
+  // What a check found. True when the server is up, or down, by it.
+  bool checked(std::size_t server, bool passed, MonoTime now);
+
+  const Addresses& addresses() const { return addresses_; }
+  // What a name was looked up to. False when these are the same as before.
+  bool use_addresses(std::size_t server, std::vector<SocketAddress> to);
+  void looked_up(std::size_t server, bool found) {
+    (found ? servers_[server].names_found : servers_[server].names_not_found).add();
+  }
 
   // A worker's. They outlive it.
   struct Requests {
@@ -87,10 +125,16 @@ class SharedUpstream {
     std::atomic<std::uint64_t> connected = 0;
     std::atomic<std::uint64_t> unreachable = 0;
     std::atomic<Duration::rep> failed_at =
-        0;  // the last time, since the clock's epoch; 0: not since connected
+        0;                                   // the last time, since the clock's epoch; 0: not since connected
+    std::atomic<Duration::rep> came_up = 0;  // likewise
+    CheckedServer checks;
+    Count names_found, names_not_found;  // by the one thread that looks them up
   };
   std::shared_ptr<const config::Upstream> config_;
   std::vector<Server> servers_;
+  Addresses addresses_;
+  std::optional<Outliers> outliers_;
+  OnEjected on_ejected_;
   PerThread<Requests> requests_;
   std::atomic<std::size_t> waiting_ = 0;
   std::atomic<unsigned> tls_version_ = 0;

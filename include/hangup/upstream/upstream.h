@@ -84,6 +84,9 @@ class ServerRequest {
   // come.
   virtual bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers = {}) = 0;
   virtual void pause_response(bool paused) = 0;
+  // What came of the response's head was nothing, for longer than it may take: that counts against the
+  // server. To be followed by abort().
+  virtual void head_is_overdue() = 0;
   // Closes the connection so that the server sees it at once (RST), or leaves the queue. The observer hears
   // nothing more.
   virtual void abort() = 0;
@@ -99,18 +102,24 @@ Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<con
 // Reads them again. What is returned puts them to use: connections made from then on use what they hold, and
 // those made before serve no further request. Any thread.
 Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream);
-// The same configuration as `config`, the addresses that names were looked up to included.
+// The same configuration as `config`.
 bool is_same(const SharedUpstream& upstream, const config::Upstream& config);
 
 // How an upstream and its servers fare now, and what came of connecting to them so far.
 struct ServerState {
   std::string url;
-  bool up = true;                 // as far as is known
+  bool up = true;                 // as far as connections, its checks and its answers tell
   std::size_t connections = 0;    // open, or being opened
   std::size_t idle = 0;           // of them, kept for the next request
   std::size_t requests = 0;       // under way
   std::uint64_t connected = 0;    // so often, with TLS where that is asked for
   std::uint64_t unreachable = 0;  // so often not
+  std::uint64_t checks_passed = 0;
+  std::uint64_t checks_failed = 0;
+  std::uint64_t ejections = 0;
+  std::size_t addresses = 0;          // that its name was looked up to
+  std::uint64_t names_found = 0;      // so often was that done
+  std::uint64_t names_not_found = 0;  // so often it could not
 };
 struct UpstreamState {
   std::vector<ServerState> servers;   // as in the configuration

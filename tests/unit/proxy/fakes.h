@@ -111,6 +111,7 @@ struct FakeRequestState {
   bool last = false;
   bool takes_body = true;
   bool paused = false;
+  bool head_overdue = false;
   bool aborted = false;
   bool gave_up_connecting = false;
 
@@ -166,6 +167,7 @@ class FakeUpstream final : public upstream::Upstream {
       return state_->takes_body;
     }
     void pause_response(bool paused) override { state_->paused = paused; }
+    void head_is_overdue() override { state_->head_overdue = true; }
     void abort() override { state_->aborted = true; }
     bool sent_anything() const override { return state_->head_sent; }
 
