@@ -178,15 +178,43 @@ ConfigJson outlier_json(const std::optional<config::Outlier>& outlier) {
           {"max_ejected_percent", outlier->max_ejected_percent}};
 }
 
+std::string balance_of(const Upstream& upstream) {
+  switch (upstream.balance) {
+    case config::Balance::round_robin:
+      return "round_robin";
+    case config::Balance::least_requests:
+      return "least_requests";
+    case config::Balance::random_two:
+      return "random_two";
+    case config::Balance::hash:
+      break;
+  }
+  return "hash(" + written(*upstream.hash_key) + ")";
+}
+
+ConfigJson retries_json(const config::Retries& retries) {
+  ConfigJson on = ConfigJson::array();
+  if (retries.connect) on.push_back("connect");
+  if (retries.reset_before_head) on.push_back("reset_before_head");
+  for (const int status : retries.statuses) on.push_back(status);
+  return {{"attempts", retries.attempts},
+          {"on", std::move(on)},
+          {"budget", std::to_string(retries.budget_percent) + "%"},
+          {"min_per_second", retries.min_per_second}};
+}
+
 ConfigJson upstream_json(const Upstream& upstream) {
   ConfigJson servers = ConfigJson::array();
-  for (const config::Server& server : upstream.servers) servers.push_back({{"url", server.url}});
+  for (const config::Server& server : upstream.servers)
+    servers.push_back({{"url", server.url}, {"weight", server.weight}});
   const auto& connections = upstream.connections;
   const auto& timeouts = upstream.timeouts;
   return {{"servers", std::move(servers)},
           {"required", upstream.required},
           {"tls", upstream.has_https() ? tls_json(upstream.tls) : ConfigJson(nullptr)},
-          {"balance", upstream.balance == config::Balance::least_requests ? "least_requests" : "round_robin"},
+          {"balance", balance_of(upstream)},
+          {"slow_start", format_duration(upstream.slow_start)},
+          {"retries", retries_json(upstream.retries)},
           {"host", host_of(upstream)},
           {"resolve", upstream.resolve ? format_duration(*upstream.resolve) : "off"},
           {"health", health_json(upstream.health)},
@@ -196,7 +224,8 @@ ConfigJson upstream_json(const Upstream& upstream) {
             {"keepalive", connections.keepalive},
             {"idle", format_duration(connections.idle)},
             {"queue", connections.queue},
-            {"queue_timeout", format_duration(connections.queue_timeout)}}},
+            {"queue_timeout", format_duration(connections.queue_timeout)},
+            {"retry_after", format_duration(connections.retry_after)}}},
           {"timeouts",
            {{"connect", format_duration(timeouts.connect)},
             {"first_byte", format_duration(timeouts.first_byte)},

@@ -251,13 +251,20 @@ void add_upstreams(std::vector<prometheus::MetricFamily>& families, const Source
   Family queued = gauge("hangup_upstream_queue_length", "Requests that wait for a connection.");
   Family requests = counter("hangup_upstream_requests_total",
                             "Requests that got a connection, by whether one was made for them or reused.");
+  Family retries = counter("hangup_upstream_retries_total",
+                           "Requests that went on to another server, by what the one before did.");
+  Family over_budget = counter("hangup_upstream_retries_over_budget_total",
+                               "Requests that the budget kept from going on to another server.");
   for (const auto& [name, state] : upstreams) {
+    for (std::size_t i = 0; i < state.retries.size(); ++i)
+      retries.add({{"upstream", name}, {"cause", std::string(upstream::retry_cause_names[i])}},
+                  state.retries[i]);
+    over_budget.add({{"upstream", name}}, state.retries_over_budget);
     queued.add({{"upstream", name}}, state.queued);
     requests.add({{"upstream", name}, {"connection", "new"}}, state.requests_on_new);
     requests.add({{"upstream", name}, {"connection", "reused"}}, state.requests_on_reused);
   }
-  families.push_back(queued.take());
-  families.push_back(requests.take());
+  for (Family* family : {&queued, &requests, &retries, &over_budget}) families.push_back(family->take());
   add_servers(families, upstreams);
 }
 

@@ -1,18 +1,17 @@
 #include "config/authority.h"
+#include "config/balancing.h"
 #include "config/client_tls.h"
 #include "config/sections.h"
 
 #include <algorithm>
-#include <array>
 
 #include <hangup/base/text.h>
 
 namespace hangup::config {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Balance>, 2> balances = {
-    {{"round_robin", Balance::round_robin}, {"least_requests", Balance::least_requests}}};
 constexpr std::uint64_t most_connections = 1'000'000;
+constexpr std::uint64_t most_weight = 256;
 constexpr std::string_view server_example =
     "a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
 
@@ -72,12 +71,13 @@ Result<Server> parse_server(const std::string& url, bool may_change) {
   return server;
 }
 
-void read_server(Reader& reader, const Node& node, bool may_change, std::vector<Server>& servers) {
+std::optional<Server> read_server(Reader& reader, const Node& node, bool may_change) {
   const auto text = reader.text(node, "servers", server_example);
-  if (!text) return;
+  if (!text) return std::nullopt;
   auto server = parse_server(text->value, may_change);
-  if (!server) return reader.problem(node.position, "`servers`: " + server.error().message);
-  servers.push_back(std::move(*server));
+  if (server) return std::move(*server);
+  reader.problem(node.position, "`servers`: " + server.error().message);
+  return std::nullopt;
 }
 
 void read_servers(Section& section, bool may_change, std::vector<Server>& servers) {
@@ -89,14 +89,24 @@ void read_servers(Section& section, bool may_change, std::vector<Server>& server
   }
   for (const auto& item : node->items) {
     if (item->kind != Node::Kind::mapping) {
-      read_server(reader, *item, may_change, servers);
+      if (auto server = read_server(reader, *item, may_change)) servers.push_back(std::move(*server));
       continue;
     }
     Section long_form(reader, *item, "servers");
-    if (const Node* url = long_form.required("url", server_example))
-      read_server(reader, *url, may_change, servers);
+    const Node* url = long_form.required("url", server_example);
+    auto server = url == nullptr ? std::nullopt : read_server(reader, *url, may_change);
+    unsigned weight = 1;
+    long_form.number("weight", weight, 0, most_weight);
     long_form.finish();
+    if (!server) continue;
+    server->weight = weight;
+    servers.push_back(std::move(*server));
   }
+  if (!servers.empty() && std::ranges::all_of(servers, [](const Server& each) { return each.weight == 0; }))
+    reader.problem(node->position,
+                   "`servers`: all have the weight 0, so none would get a request; expected "
+                   "one with a `weight` from 1 to " +
+                       std::to_string(most_weight));
 }
 
 // After the servers.
@@ -126,6 +136,7 @@ void read_connections(Section& section, Upstream::Connections& connections) {
   section.duration("idle", connections.idle);
   section.number("queue", connections.queue, 0, most_connections);
   section.duration("queue_timeout", connections.queue_timeout);
+  section.duration("retry_after", connections.retry_after, seconds(1));
 }
 
 void read_timeouts(Section& section, Upstream::Timeouts& timeouts) {
@@ -171,7 +182,9 @@ ByName<Upstream> read_upstreams(Section& root, Config& config) {
     for (Server& server : upstream->servers) server.upstream = upstream->name;
     read_tls_to_servers(section, *upstream);
     section.boolean("required", upstream->required);
-    section.choice("balance", upstream->balance, balances);
+    read_balance(section, *upstream);
+    section.duration("slow_start", upstream->slow_start, Duration::zero());
+    section.section("retries", [&](Section& inner) { read_retries(inner, upstream->retries); });
     section.section("connections", [&](Section& inner) { read_connections(inner, upstream->connections); });
     section.section("timeouts", [&](Section& inner) { read_timeouts(inner, upstream->timeouts); });
     read_host(section, *upstream);

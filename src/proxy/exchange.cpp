@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include <hangup/config/path.h>
@@ -32,8 +33,9 @@ constexpr std::array<std::uint8_t, phase_names.size()> followers = {
     /* queued */ bit(Phase::connecting) | bit(Phase::sending_request),
     /* connecting */ bit(Phase::connecting) | bit(Phase::queued) | bit(Phase::sending_request),
     /* sending_request */ bit(Phase::awaiting_response) | bit(Phase::streaming_response) |
-        bit(Phase::queued) | bit(Phase::connecting),
-    /* awaiting_response */ bit(Phase::streaming_response) | bit(Phase::queued) | bit(Phase::connecting),
+        bit(Phase::queued) | bit(Phase::connecting) | bit(Phase::sending_request),
+    /* awaiting_response */ bit(Phase::streaming_response) | bit(Phase::queued) | bit(Phase::connecting) |
+        bit(Phase::sending_request),
     /* streaming_response */ bit(Phase::tunnel),
     /* tunnel */ 0,
 };
@@ -125,8 +127,19 @@ void Exchange::shut_down() {
 // ---- A server is looked for; exchange_request.cpp goes on
 
 void Exchange::request_server(bool fresh) {
-  request_ = upstream_->request(*this, head_.method, fresh);
+  request_ =
+      upstream_->request(*this, tries_, {.method = head_.method, .fresh = fresh, .key = balance_key()});
   request_->start();
+}
+
+// What the server is chosen by, for balance: hash. Without a value there is none.
+std::string_view Exchange::balance_key() {
+  const auto& from = route_->upstream->hash_key;
+  if (!from) return {};
+  std::string& key = proxy_.scratch();
+  key.clear();
+  if (!from->render_into(key, variables(), config::Place::header)) key.clear();
+  return key;
 }
 
 void Exchange::on_queued() {
@@ -142,21 +155,39 @@ void Exchange::on_connecting(const config::Server& server) {
 
 // ---- The server fails
 
-bool Exchange::may_retry(const upstream::Failure& failure) const {
-  if (!failure.stale_connection || retried_ || body_forwarded_ || response_) return false;
-  return http::is_idempotent(head_.method) || !request_->sent_anything();
+// A server that may have begun work gets a second one beside it only where that is as good as one (RFC 9110
+// section 9.2.2).
+bool Exchange::may_send_again() const {
+  return !body_forwarded_ && !response_ && !interim_sent_ &&
+         (http::is_idempotent(head_.method) || !request_->sent_anything());
+}
+
+// Any connection may turn out closed, which is nobody's failure: that counts as no retry.
+bool Exchange::replaces_stale(const upstream::Failure& failure) const {
+  return failure.stale_connection && !stale_replaced_ && may_send_again();
+}
+
+// Takes it from the budget. Not for a client that has gone.
+bool Exchange::may_retry(upstream::RetryCause cause, int status) {
+  return stream_ != nullptr && may_send_again() && request_->may_retry(cause, status);
+}
+
+void Exchange::retry(bool fresh) {
+  sent_anything_ = sent_anything_ || request_->sent_anything();
+  proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
+  // Nothing of the body goes before the head, which goes when the next connection is there.
+  if (stream_ != nullptr && !request_whole_) stream_->pause_request(true);
+  request_server(fresh);
 }
 
 void Exchange::on_failed(const upstream::Failure& failure) {
-  const bool retry = may_retry(failure);
+  if (replaces_stale(failure)) {
+    stale_replaced_ = true;
+    return retry(true);
+  }
+  if (failure.unanswered && may_retry(upstream::RetryCause::reset)) return retry(stale_replaced_);
   sent_anything_ = sent_anything_ || request_->sent_anything();
   proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
-  if (retry) {
-    retried_ = true;
-    // Nothing of the body goes before the head, which goes when the next connection is there.
-    if (stream_ != nullptr && !request_whole_) stream_->pause_request(true);
-    return request_server(true);
-  }
   server_done_ = proxy_.needs().scheduler.now();
   if (working_on_) return end(Outcome::client_gone, 0, {}, failure.message);
   using Kind = upstream::Failure::Kind;
@@ -286,17 +317,19 @@ void Exchange::transition(Phase next) {
 
 void Exchange::enter_journal() {
   if (proxy_.needs().journal == nullptr || !plan_->snapshot.wanted()) return;
-  if (in_flight_ != InFlightJournal::none) {  // a retry: at another server
-    journal_stale_ = true;
-    return renew_journal();
-  }
+  if (in_flight_ != InFlightJournal::none) return renew_journal();  // a retry: at another server
   in_flight_ = proxy_.needs().journal->enter(snapshot());
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, phase_);
 }
 
 void Exchange::renew_journal() {
-  if (std::exchange(journal_stale_, false) && in_flight_ != InFlightJournal::none)
+  journal_stale_ = false;
+  if (in_flight_ != InFlightJournal::none)
     in_flight_ = proxy_.needs().journal->replace(in_flight_, snapshot());
+}
+
+void Exchange::renew_stale_journal() {
+  if (journal_stale_) renew_journal();
 }
 
 // Before anything of it goes to the client, or, when nothing goes, at the end of this turn of the loop. What
@@ -304,7 +337,7 @@ void Exchange::renew_journal() {
 void Exchange::renew_journal_soon() {
   if (in_flight_ == InFlightJournal::none || std::exchange(journal_stale_, true)) return;
   proxy_.needs().scheduler.defer(
-      [this] { renew_journal(); });  // what destroys us comes later in the same queue
+      [this] { renew_stale_journal(); });  // what destroys us comes later in the same queue
 }
 
 void Exchange::leave_journal() {
@@ -375,6 +408,12 @@ void Exchange::skip_cleanups(observe::Skip why, std::string_view reason) {
   for (observe::SkipCounts* skips : plan_->skips) skips->add(why);
 }
 
+std::chrono::seconds Exchange::come_back_after() const {
+  const bool overloaded = outcome_ == Outcome::rejected && upstream_ != nullptr;
+  if (!overloaded) return std::chrono::seconds(1);
+  return std::chrono::ceil<std::chrono::seconds>(upstream_->config().connections.retry_after);
+}
+
 void Exchange::reply(int status, std::string_view message) {
   status_ = status;
   first_byte_ = proxy_.needs().scheduler.now();
@@ -385,7 +424,8 @@ void Exchange::reply(int status, std::string_view message) {
       {{"Date", proxy_.date()}, {"Content-Type", reply.content_type}, {"X-Request-Id", request_id()}});
   if (!allow.empty()) fields.push_back({"Allow", allow});
   if (!challenge_.empty()) fields.push_back({"WWW-Authenticate", challenge_});
-  if (status == 503) fields.push_back({"Retry-After", "1"});
+  const std::string retry_after = status == 503 ? std::to_string(come_back_after().count()) : std::string();
+  if (!retry_after.empty()) fields.push_back({"Retry-After", retry_after});
   const bool head_only = head_.method == "HEAD";
   stream_->send_head(
       {.status = status,

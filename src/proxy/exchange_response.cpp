@@ -6,6 +6,7 @@
 #include "proxy/route_plan.h"
 #include "proxy/variables.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -30,10 +31,17 @@ void Exchange::on_interim(const http::ResponseHead& head) {
   std::vector<http::Field>& fields = proxy_.fields();
   fields.clear();
   forward_interim_fields(fields, head);
+  interim_sent_ = true;
   stream_->send_interim(head.status, fields);
 }
 
 void Exchange::on_response_head(http::ResponseHead head) {
+  const auto& statuses = route_->upstream->retries.statuses;
+  if (std::ranges::find(statuses, head.status) != statuses.end() &&
+      may_retry(upstream::RetryCause::status, head.status)) {
+    request_->abort();
+    return retry(false);
+  }
   response_ = std::move(head);
   planting_.reset();  // nothing is sent again
   transition(Phase::streaming_response);
@@ -133,8 +141,8 @@ void Exchange::open_tunnel() {
 void Exchange::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
   if (last) server_done();
   if (response_json_ && response_json_->feed(data) && plan_->snapshot.names_response()) renew_journal_soon();
-  if (!last) renew_journal();  // before the client can act on it
-  if (stream_ == nullptr) {    // the client has gone, and the work was to go on
+  if (!last) renew_stale_journal();  // before the client can act on it
+  if (stream_ == nullptr) {          // the client has gone, and the work was to go on
     if (!last) return wait_at_most(timeouts().idle);
     finished_without_client_ = true;
     return end(Outcome::client_gone);
@@ -148,7 +156,7 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
     heartbeat_due_.reset();  // behind its end there is nothing of the response
     wait_for_ever();         // on_sent(), or the front end's write_idle
     if (!taken) {
-      renew_journal();
+      renew_stale_journal();
       return on_finishing(false);
     }
     stream_ = nullptr;

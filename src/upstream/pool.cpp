@@ -1,6 +1,8 @@
 #include "upstream/pool.h"
 
 #include <algorithm>
+#include <random>
+#include <ranges>
 #include <utility>
 
 #include <hangup/net/socket.h>
@@ -10,6 +12,11 @@ namespace {
 
 // Of one server, by one request: each may take the whole of timeouts.connect.
 constexpr std::size_t most_addresses_tried = 3;
+bool sends_again(const config::Upstream& config) {
+  const config::Retries& retries = config.retries;
+  return config.servers.size() > 1 && retries.attempts > 0 &&
+         (retries.reset_before_head || !retries.statuses.empty());
+}
 
 }  // namespace
 
@@ -22,7 +29,8 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
       tls_version_(shared_->tls_version()),
       addresses_version_(shared_->addresses().version()),
       address_turns_(shared_->config().servers.size()),
-      order_(shared_->config().servers.size()),
+      balancer_(*shared_, shared_->next_pool(), std::random_device()()),
+      retries_anything_(sends_again(shared_->config())),
       idle_timer_(loop.make_timer([this] { close_expired(); })) {
   addresses_ = shared_->addresses().all();
   shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
@@ -38,31 +46,54 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
 
 Pool::~Pool() = default;
 
-std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, std::string_view method, bool fresh) {
-  return std::make_unique<PooledRequest>(*this, *shared_, observer, method, fresh);
+std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, Tries& tries,
+                                             const RequestOptions& options) {
+  if (retries_anything_ && tries.failed.empty() && !options.fresh)
+    shared_->retry_budget().request(loop_.now());
+  return std::make_unique<PooledRequest>(*this, *shared_, observer, tries, options);
+}
+
+bool Pool::may_retry(Tries& tries, RetryCause cause, int status) {
+  const config::Retries& retries = config().retries;
+  const bool wanted = cause == RetryCause::connect ? retries.connect
+                      : cause == RetryCause::reset
+                          ? retries.reset_before_head
+                          : std::ranges::find(retries.statuses, status) != retries.statuses.end();
+  if (!wanted || tries.further >= retries.attempts) return false;
+  // In place of a server's own answer only one that is likely to be better.
+  const auto is_left = [&](std::size_t server) {
+    return config().servers[server].weight > 0 && !tried(tries, server) &&
+           (cause != RetryCause::status || shared_->is_up(server, loop_.now()));
+  };
+  if (std::ranges::none_of(std::views::iota(std::size_t{0}, config().servers.size()), is_left)) return false;
+  if (cause != RetryCause::connect && !shared_->retry_budget().take(loop_.now())) {
+    counts_.over_budget.add();
+    return false;
+  }
+  ++tries.further;
+  counts_.retries[static_cast<std::size_t>(cause)].add();
+  return true;
 }
 
 // ---- Finding a connection
 
 Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& choice) {
-  const std::size_t count = idle_.size();
-  ++turn_;
-  const bool by_requests = config().balance == config::Balance::least_requests;
-  bool any_down = false;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t server = (turn_ + i) % count;
-    const bool down = count > 1 && !shared_->is_up(server, loop_.now());
-    any_down = any_down || down;
-    order_[i] = {down, by_requests ? shared_->requests(server) : 0, i, server};
-  }
-  if (by_requests || any_down) std::ranges::sort(order_);
+  if (request.given_up()) return Found::none_left;
   bool any_left = false;
-  for (const auto& [down, requests, turn, server] : order_) {
-    if (request.tried(server)) continue;
+  bool any_up_left = false;
+  const MonoTime now = loop_.now();
+  balancer_.begin(request.key(), now);
+  while (const auto next = balancer_.next()) {
+    const std::size_t server = *next;
+    if (request.passes_by(server)) continue;
     Http1Connection* idle = request.fresh() || idle_[server].empty() ? nullptr : idle_[server].front().get();
     if (idle == nullptr && idle_only) continue;
+    const bool up = shared_->is_up(server, now);
+    if (any_up_left && !up) break;  // rather than to one that is down it waits for one that is full
+    any_up_left = any_up_left || up;
     any_left = true;
     if (idle == nullptr && !shared_->try_open(server)) continue;
+    balancer_.take();
     choice = {server, idle};
     return Found::connection;
   }
@@ -168,8 +199,9 @@ std::shared_ptr<const SocketAddress> Pool::next_address(std::size_t server) {
   return {list, &(*list)[address_turns_[server]++ % list->size()]};
 }
 
-std::size_t Pool::tries(std::size_t server) const {
-  return std::clamp<std::size_t>(addresses_[server]->size(), 1, most_addresses_tried);
+bool Pool::tried(const Tries& tries, std::size_t server) const {
+  const std::size_t most = std::clamp<std::size_t>(addresses_[server]->size(), 1, most_addresses_tried);
+  return !tries.failed.empty() && tries.failed[server] >= most;
 }
 
 bool Pool::enqueue(PooledRequest& request) {
@@ -251,9 +283,15 @@ void Pool::close_expired() {
 
 // ---- A request
 
-PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer,
-                             std::string_view method, bool fresh)
-    : pool_(pool), shared_(shared), observer_(observer), method_(method), fresh_(fresh) {}
+PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer, Tries& tries,
+                             const RequestOptions& options)
+    : pool_(pool),
+      shared_(shared),
+      observer_(observer),
+      method_(options.method),
+      fresh_(options.fresh),
+      key_(options.key.empty() ? std::nullopt : Balancer::Key(Balancer::hash(options.key))),
+      tries_(tries) {}
 
 void PooledRequest::start() {
   Pool::Found found = pool_.find_connection(*this);
@@ -281,18 +319,21 @@ void PooledRequest::on_found(Http1Connection& connection, bool connected) {
 }
 
 void PooledRequest::on_connected() {
-  shared_.connected(server_);
+  shared_.connected(server_, pool_.now());
   pool_.counts().on_new.add();
   observer_.on_connected(server(server_));
 }
 
 void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
-  tried_.resize(shared_.config().servers.size());
-  ++tried_[server];
-  if (tried(server)) {
+  tries_.failed.resize(shared_.config().servers.size());
+  ++tries_.failed[server];
+  if (pool_.tried(tries_, server)) {
     shared_.unreachable(server, pool_.now(), failure.message);
+    keeps_to_.reset();
+    given_up_ = !pool_.may_retry(tries_, RetryCause::connect, 0);
   } else {
     shared_.address_unreachable(server);
+    keeps_to_ = server;
   }
   last_failure_ = std::move(failure);
 }
@@ -335,6 +376,12 @@ void PooledRequest::on_connection_failed(Failure failure) {
   drop_connection();
   if (!answered_ && !failure.stale_connection) shared_.failed(server_, pool_.now(), failure.message);
   observer_.on_failed(failure);
+}
+
+bool PooledRequest::may_retry(RetryCause cause, int status) {
+  tries_.failed.resize(shared_.config().servers.size());
+  tries_.failed[server_] = Tries::for_good;
+  return pool_.may_retry(tries_, cause, status);
 }
 
 void PooledRequest::drop_connection() {

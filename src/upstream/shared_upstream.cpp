@@ -9,7 +9,10 @@
 namespace hangup::upstream {
 
 SharedUpstream::SharedUpstream(std::shared_ptr<const config::Upstream> config)
-    : config_(std::move(config)), servers_(config_->servers.size()), addresses_(config_->servers) {
+    : config_(std::move(config)),
+      servers_(config_->servers.size()),
+      addresses_(config_->servers),
+      retry_budget_(config_->retries) {
   if (config_->outlier) outliers_.emplace(*config_->outlier, servers_.size());
 }
 
@@ -61,9 +64,9 @@ bool SharedUpstream::try_queue() {
   return take_one(waiting_, config_->connections.queue);
 }
 
-void SharedUpstream::connected(std::size_t server) {
+void SharedUpstream::connected(std::size_t server, MonoTime now) {
   servers_[server].connected.fetch_add(1, std::memory_order_relaxed);
-  servers_[server].failed_at.store(0, std::memory_order_relaxed);
+  if (servers_[server].failed_at.exchange(0, std::memory_order_relaxed) != 0) came_up(server, now);
 }
 
 void SharedUpstream::unreachable(std::size_t server, MonoTime now, std::string_view why) {
@@ -88,9 +91,9 @@ void SharedUpstream::failed(std::size_t server, MonoTime now, std::string_view w
 // A check that passes has connected, too.
 bool SharedUpstream::checked(std::size_t server, bool passed, MonoTime now) {
   Server& at = servers_[server];
-  if (passed) at.failed_at.store(0, std::memory_order_relaxed);
+  const bool was_unreachable = passed && at.failed_at.exchange(0, std::memory_order_relaxed) != 0;
   const bool changed = at.checks.checked(passed, *config_->health);
-  if (changed && passed) came_up(server, now);
+  if (passed && (changed || was_unreachable)) came_up(server, now);
   return changed;
 }
 
@@ -106,6 +109,21 @@ bool SharedUpstream::is_up(std::size_t server, MonoTime now) const {
   const Duration failed(at.failed_at.load(std::memory_order_relaxed));
   const bool reachable = failed == Duration::zero() || now.time_since_epoch() - failed >= down_for;
   return reachable && at.checks.is_up() && addresses_.has_any(server) && !is_ejected(server, now);
+}
+
+void SharedUpstream::came_up(std::size_t server, MonoTime now) {
+  servers_[server].came_up_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+double SharedUpstream::share(std::size_t server, MonoTime now) const {
+  constexpr double least = 0.1;
+  if (config_->slow_start == Duration::zero()) return 1;
+  if (servers_[server].failed_at.load(std::memory_order_relaxed) != 0) return least;
+  const Duration since(servers_[server].came_up_at.load(std::memory_order_relaxed));
+  if (since == Duration::zero()) return 1;
+  const std::chrono::duration<double> elapsed = now.time_since_epoch() - since;
+  const double part = elapsed / std::chrono::duration<double>(config_->slow_start);
+  return least + (1 - least) * std::clamp(part, 0.0, 1.0);
 }
 
 UpstreamState SharedUpstream::state(MonoTime now) const {
@@ -130,6 +148,8 @@ UpstreamState SharedUpstream::state(MonoTime now) const {
   requests_.for_each([&](const Requests& each) {
     state.requests_on_new += each.on_new.value();
     state.requests_on_reused += each.on_reused.value();
+    for (std::size_t i = 0; i < state.retries.size(); ++i) state.retries[i] += each.retries[i].value();
+    state.retries_over_budget += each.over_budget.value();
   });
   return state;
 }

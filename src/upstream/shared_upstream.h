@@ -3,6 +3,7 @@
 #pragma once
 
 #include "upstream/addresses.h"
+#include "upstream/retry_budget.h"
 #include "upstream/server_health.h"
 
 #include <atomic>
@@ -47,7 +48,7 @@ class SharedUpstream {
   // Some worker keeps a connection idle.
   bool anything_idle() const;
 
-  // Requests under way, for least_requests.
+  // Requests under way, for the balancer.
   std::size_t requests(std::size_t server) const {
     return servers_[server].requests.load(std::memory_order_relaxed);
   }
@@ -67,20 +68,15 @@ class SharedUpstream {
   // A server is up unless one of these says otherwise:
   // - its name was never found;
   // - connecting to it has failed lately. It is down for as long as that goes on, and `down_for` after the
-  // last
-  //   time: only requests, or checks, find out whether it is up again, and no requests come to a process that
-  //   says it is not ready;
+  //   last time: only requests, or checks, find out whether it is up again, and no requests come to a process
+  //   that says it is not ready;
   // - it has failed its checks;
   // - it is ejected, since requests have failed at it.
   static constexpr Duration down_for = std::chrono::seconds(10);
   bool is_up(std::size_t server, MonoTime now) const;
-  // Checks, or the end of its ejection, say that it is up again.
-  void came_up(std::size_t server, MonoTime now) {
-    servers_[server].came_up.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  }
 
   // What requests find out. `why` is for the log.
-  void connected(std::size_t server);
+  void connected(std::size_t server, MonoTime now);
   void unreachable(std::size_t server, MonoTime now, std::string_view why);
   // One of several addresses of it; the next one is tried.
   void address_unreachable(std::size_t server) {
@@ -105,9 +101,21 @@ class SharedUpstream {
     (found ? servers_[server].names_found : servers_[server].names_not_found).add();
   }
 
+  // The server is up again: its slow start begins. Whoever finds out, says so here.
+  void came_up(std::size_t server, MonoTime now);
+  // What it gets of its weight now: rises from a tenth to 1 over slow_start. A server that is tried again,
+  // and has not been connected to yet, stands at the tenth.
+  double share(std::size_t server, MonoTime now) const;
+
+  RetryBudget& retry_budget() { return retry_budget_; }
+  // Counts the workers' pools.
+  unsigned next_pool() { return pools_.fetch_add(1, std::memory_order_relaxed); }
+
   // A worker's. They outlive it.
   struct Requests {
     Count on_new, on_reused;
+    std::array<Count, retry_cause_names.size()> retries;  // by RetryCause
+    Count over_budget;
   };
   Requests& count_requests() { return requests_.add(); }
   UpstreamState state(MonoTime now) const;
@@ -125,8 +133,8 @@ class SharedUpstream {
     std::atomic<std::uint64_t> connected = 0;
     std::atomic<std::uint64_t> unreachable = 0;
     std::atomic<Duration::rep> failed_at =
-        0;                                   // the last time, since the clock's epoch; 0: not since connected
-    std::atomic<Duration::rep> came_up = 0;  // likewise
+        0;  // the last time, since the clock's epoch; 0: not since connected
+    std::atomic<Duration::rep> came_up_at = 0;  // likewise; 0: it was never down
     CheckedServer checks;
     Count names_found, names_not_found;  // by the one thread that looks them up
   };
@@ -136,6 +144,8 @@ class SharedUpstream {
   std::optional<Outliers> outliers_;
   OnEjected on_ejected_;
   PerThread<Requests> requests_;
+  RetryBudget retry_budget_;
+  std::atomic<unsigned> pools_ = 0;
   std::atomic<std::size_t> waiting_ = 0;
   std::atomic<unsigned> tls_version_ = 0;
   std::mutex mutex_;

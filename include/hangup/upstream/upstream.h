@@ -7,6 +7,7 @@
 // Threading: everything here belongs to one worker's thread, except SharedUpstream.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,28 @@ struct Failure {
   // For reset: the connection had served another request before, and not a byte of a response came: the
   // server may have closed it as idle just when this request was sent.
   bool stale_connection = false;
+  // For reset: not a byte of a response came.
+  bool unanswered = false;
+};
+
+// What makes a request go on to another server.
+enum class RetryCause : std::uint8_t { connect, reset, status };
+inline constexpr std::array<std::string_view, 3> retry_cause_names = {"connect", "reset", "status"};
+
+// What one exchange has tried. It goes along with its requests, from one that failed to the one that follows.
+struct Tries {
+  std::vector<unsigned> failed;  // so often at each server; empty until it has at one
+  unsigned further = 0;          // servers, after the first
+
+  static constexpr unsigned for_good = ~0U;
+};
+
+struct RequestOptions {
+  std::string_view method;
+  // No connection that has served another request is taken.
+  bool fresh = false;
+  // For balance: hash; empty for none. Only looked at during the call.
+  std::string_view key = {};
 };
 
 class ServerObserver {
@@ -84,6 +107,10 @@ class ServerRequest {
   // come.
   virtual bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers = {}) = 0;
   virtual void pause_response(bool paused) = 0;
+  // The server has failed it, not by connecting. Whether `retries` of the configuration, and its budget, let
+  // another request go on to another server; then that counts. Whether anything may be sent twice is for the
+  // caller to know. `status` is what the server answered, for RetryCause::status.
+  virtual bool may_retry(RetryCause cause, int status = 0) = 0;
   // What came of the response's head was nothing, for longer than it may take: that counts against the
   // server. To be followed by abort().
   virtual void head_is_overdue() = 0;
@@ -126,6 +153,8 @@ struct UpstreamState {
   std::size_t queued = 0;             // requests that wait for a connection
   std::uint64_t requests_on_new = 0;  // so many had a connection made for them
   std::uint64_t requests_on_reused = 0;
+  std::array<std::uint64_t, retry_cause_names.size()> retries{};  // by RetryCause
+  std::uint64_t retries_over_budget = 0;                          // so many were not made
 };
 // Any thread.
 UpstreamState state_of(const SharedUpstream& upstream);
@@ -135,9 +164,9 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
   virtual const config::Upstream& config() const = 0;
-  // `observer` outlives the request. With `fresh`, no connection that has served another request is taken.
-  virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, std::string_view method,
-                                                 bool fresh) = 0;
+  // `observer` and `tries` outlive the request.
+  virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, Tries& tries,
+                                                 const RequestOptions& options) = 0;
 };
 
 // To be made and destroyed on the loop's thread, or when it does not run; the loop outlives it.
