@@ -374,16 +374,25 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
     proxy_.needs().scheduler.defer([over = std::move(request_)] {});
   }
   if (outcome == Outcome::client_gone && !first_byte_) status_ = 499;
+  if (stream_ == nullptr) {
+    // Where many leave at once, each server hears of it before the first cleanup is made. Until then the
+    // journal knows what is owed.
+    if (outcome == Outcome::completed || in_flight_ == cleanup::InFlightJournal::none) return settle();
+    return proxy_.needs().scheduler.defer([this] { settle(); });
+  }
   call_cleanup();
   leave_journal();
+  if (!first_byte_) return reply(status, message);
+  bytes_out_ = stream_->body_bytes_sent();  // cut short, visibly
+  std::exchange(stream_, nullptr)->cut();
+  close();
+}
 
-  if (stream_ == nullptr) return close();
-  if (first_byte_) {  // cut short, visibly
-    bytes_out_ = stream_->body_bytes_sent();
-    std::exchange(stream_, nullptr)->cut();
-    return close();
-  }
-  reply(status, message);
+// Nobody waits for an answer.
+void Exchange::settle() {
+  call_cleanup();
+  leave_journal();
+  close();
 }
 
 void Exchange::call_cleanup() {

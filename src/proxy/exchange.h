@@ -108,6 +108,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   bool let_in();
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
+  void settle();
   void call_cleanup();
   void skip_cleanups(observe::Skip why, std::string_view reason);
   std::chrono::seconds come_back_after() const;
