@@ -18,6 +18,12 @@ bool CheckedServer::checked(bool passed, const config::HealthCheck& config) {
   return true;
 }
 
+void CheckedServer::inherit(const CheckedServer& before) {
+  if (before.passes() + before.failures() == 0) return;
+  first_ = false;
+  up_ = before.is_up();
+}
+
 Outliers::Outliers(const config::Outlier& config, std::size_t servers) : config_(config), servers_(servers) {}
 
 void Outliers::succeeded(std::size_t server, MonoTime now) {
@@ -54,8 +60,10 @@ std::optional<Outliers::Ejection> Outliers::eject(std::size_t server, MonoTime n
   return Ejection{.length = length, .end = end};
 }
 
-bool Outliers::is_ejected(std::size_t server, MonoTime now) const {
-  return now.time_since_epoch().count() < servers_[server].until.load(std::memory_order_relaxed);
+void Outliers::inherit(std::size_t server, const Outliers& before, std::size_t old) {
+  servers_[server].failures = before.servers_[old].failures.load();
+  servers_[server].in_a_row = before.servers_[old].in_a_row.load();
+  servers_[server].until = before.servers_[old].until.load();
 }
 
 }  // namespace hangup::upstream

@@ -24,6 +24,8 @@ class CheckedServer {
   bool is_up() const { return up_.load(std::memory_order_relaxed); }
   // True when this check has changed that.
   bool checked(bool passed, const config::HealthCheck& config);
+  // Begins with what `before` was found to be. To be called before the first check.
+  void inherit(const CheckedServer& before);
   std::uint64_t passes() const { return passes_.value(); }
   std::uint64_t failures() const { return failures_.value(); }
 
@@ -55,7 +57,13 @@ class Outliers {
   // Returns what it is ejected by, if it is now.
   std::optional<Ejection> failed(std::size_t server, MonoTime now);
 
-  bool is_ejected(std::size_t server, MonoTime now) const;
+  bool is_ejected(std::size_t server, MonoTime now) const { return now < until(server); }
+  // The end of its ejection, which may be long ago.
+  MonoTime until(std::size_t server) const {
+    return MonoTime(Duration(servers_[server].until.load(std::memory_order_relaxed)));
+  }
+  // The server is the one that is `old` in `before`. To be called before there are requests.
+  void inherit(std::size_t server, const Outliers& before, std::size_t old);
   std::uint64_t ejections(std::size_t server) const {
     return servers_[server].ejections.load(std::memory_order_relaxed);
   }

@@ -111,6 +111,27 @@ bool SharedUpstream::is_up(std::size_t server, MonoTime now) const {
   return reachable && at.checks.is_up() && addresses_.has_any(server) && !is_ejected(server, now);
 }
 
+// Its weight may have changed, and nothing else that matters to its health.
+void SharedUpstream::inherit(const SharedUpstream& before) {
+  const auto is_there = [](const config::Server& one, const config::Server& other) {
+    return one.url == other.url && one.name == other.name && one.tls_name == other.tls_name &&
+           (one.name || one.address == other.address);
+  };
+  const auto& olds = before.config_->servers;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto found = std::ranges::find_if(
+        olds, [&](const config::Server& old) { return is_there(old, config_->servers[i]); });
+    if (found == olds.end()) continue;
+    const auto old = static_cast<std::size_t>(found - olds.begin());
+    servers_[i].failed_at = before.servers_[old].failed_at.load();
+    servers_[i].came_up_at = before.servers_[old].came_up_at.load();
+    if (config_->health && config_->health == before.config_->health)
+      servers_[i].checks.inherit(before.servers_[old].checks);
+    if (outliers_ && before.outliers_) outliers_->inherit(i, *before.outliers_, old);
+    if (found->name) addresses_.change(i, *before.addresses_.all()[old]);
+  }
+}
+
 void SharedUpstream::came_up(std::size_t server, MonoTime now) {
   servers_[server].came_up_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
 }
@@ -164,8 +185,10 @@ void SharedUpstream::wake_workers() {
   for (const auto& wake : workers_) wake();
 }
 
-Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config) {
+Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config,
+                                                             const SharedUpstream* before) {
   auto upstream = std::make_shared<SharedUpstream>(std::move(config));
+  if (before != nullptr) upstream->inherit(*before);
   auto tls = upstream->read_tls();
   if (!tls) return std::unexpected(std::move(tls.error()));
   if (*tls) upstream->use_tls(std::move(*tls));

@@ -25,6 +25,8 @@ namespace hangup::upstream {
 class SharedUpstream {
  public:
   explicit SharedUpstream(std::shared_ptr<const config::Upstream> config);
+  // Takes over what is known of the health of the servers that both have. To be called before it is used.
+  void inherit(const SharedUpstream& before);
 
   // Reads the files of `tls`. Null without an https server.
   Result<std::shared_ptr<const net::TlsClient>> read_tls() const;
@@ -89,6 +91,11 @@ class SharedUpstream {
   void on_ejected(OnEjected tell) { on_ejected_ = std::move(tell); }
   bool is_ejected(std::size_t server, MonoTime now) const {
     return outliers_ && outliers_->is_ejected(server, now);
+  }
+  // Nullopt when it is not ejected.
+  std::optional<MonoTime> ejected_until(std::size_t server, MonoTime now) const {
+    if (!is_ejected(server, now)) return std::nullopt;
+    return outliers_->until(server);
   }
 
   // What a check found. True when the server is up, or down, by it.

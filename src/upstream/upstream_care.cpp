@@ -52,6 +52,8 @@ UpstreamCare::UpstreamCare(const Needs& needs, std::shared_ptr<SharedUpstream> u
           [this, i](HealthChecker::Done done) { return probe(i, std::move(done)); }, needs_.random,
           [this, i](const CheckResult& result) { checked(i, result); });
     }
+    // By a worker of the configuration before.
+    if (const auto end = upstream_->ejected_until(i, needs_.loop.now())) await_return(i, *end);
     if (!config.servers[i].name) {
       start_checking();
       continue;
@@ -110,9 +112,13 @@ void UpstreamCare::ejected(std::size_t server, const Outliers::Ejection& ejectio
   needs_.log.warn("upstream={} server={} is ejected for {}: {} failures in a row, the last one: {}",
                   config.name, config_of(server).url, format_duration(ejection.length),
                   config.outlier->failures, why);
+  await_return(server, ejection.end);
+}
+
+void UpstreamCare::await_return(std::size_t server, MonoTime end) {
   auto& timer = servers_[server].ejection_end;
   if (!timer) timer = needs_.loop.make_timer([this, server] { back_from_ejection(server); });
-  timer->set(ejection.end);
+  timer->set(end);
 }
 
 void UpstreamCare::back_from_ejection(std::size_t server) {

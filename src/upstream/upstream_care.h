@@ -49,6 +49,7 @@ class UpstreamCare {
 
   std::unique_ptr<Probe> probe(std::size_t server, HealthChecker::Done done);
   void checked(std::size_t server, const CheckResult& result);
+  void await_return(std::size_t server, MonoTime end);
   void back_from_ejection(std::size_t server);
   const config::Server& config_of(std::size_t server) const { return upstream_->config().servers[server]; }
 

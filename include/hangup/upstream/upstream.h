@@ -125,7 +125,10 @@ class ServerRequest {
 // one, and what TLS needs. Thread-safe; no locks unless somebody waits, or a TLS connection is opened.
 class SharedUpstream;
 // Reads the files that `tls` names. The error names the upstream, the file and what is wrong with it.
-Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
+// `before` is what it takes the place of, or null: what is known of the health of servers that both have goes
+// over.
+Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config,
+                                                             const SharedUpstream* before = nullptr);
 // Reads them again. What is returned puts them to use: connections made from then on use what they hold, and
 // those made before serve no further request. Any thread.
 Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream);

@@ -171,7 +171,7 @@ TEST_F(SharedUpstreamHealth, AServerIsDownWhileItFailsItsChecks) {
   EXPECT_TRUE(upstream.checked(0, false, now));
   EXPECT_FALSE(upstream.is_up(0, now));
   EXPECT_TRUE(upstream.is_up(1, now));
-  upstream.connected(0);
+  upstream.connected(0, now);
   EXPECT_FALSE(upstream.is_up(0, now)) << "that it can be connected to is not enough";
   EXPECT_FALSE(upstream.checked(0, true, now));
   EXPECT_TRUE(upstream.checked(0, true, now));
