@@ -156,9 +156,9 @@ void Exchange::on_connecting(const config::Server& server) {
 // ---- The server fails
 
 // A server that may have begun work gets a second one beside it only where that is as good as one (RFC 9110
-// section 9.2.2).
+// section 9.2.2), and none begins for a client that has gone.
 bool Exchange::may_send_again() const {
-  return !body_forwarded_ && !response_ && !interim_sent_ &&
+  return stream_ != nullptr && !body_forwarded_ && !response_ && !interim_sent_ &&
          (http::is_idempotent(head_.method) || !request_->sent_anything());
 }
 
@@ -167,16 +167,16 @@ bool Exchange::replaces_stale(const upstream::Failure& failure) const {
   return failure.stale_connection && !stale_replaced_ && may_send_again();
 }
 
-// Takes it from the budget. Not for a client that has gone.
+// Takes it from the budget.
 bool Exchange::may_retry(upstream::RetryCause cause, int status) {
-  return stream_ != nullptr && may_send_again() && request_->may_retry(cause, status);
+  return may_send_again() && request_->may_retry(cause, status);
 }
 
 void Exchange::retry(bool fresh) {
   sent_anything_ = sent_anything_ || request_->sent_anything();
   proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
   // Nothing of the body goes before the head, which goes when the next connection is there.
-  if (stream_ != nullptr && !request_whole_) stream_->pause_request(true);
+  if (!request_whole_) stream_->pause_request(true);
   request_server(fresh);
 }
 
@@ -475,6 +475,7 @@ void Exchange::close() {
   record.duration = now - started_;
   if (first_byte_) record.first_byte = *first_byte_ - started_;
   if (server_ != nullptr) record.upstream = server_->url;
+  record.tried = tried_;
   if (server_chosen_) record.upstream_duration = server_done_.value_or(now) - *server_chosen_;
   record.abort = abort_took_;
   record.cleanup_ids = cleanup_ids_;

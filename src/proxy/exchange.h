@@ -146,6 +146,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::unique_ptr<upstream::ServerRequest> request_;  // while one is under way
   const config::Server* server_ = nullptr;            // the one chosen last
   const config::Server* sent_to_ = nullptr;           // the last one that the request was sent to
+  std::vector<std::string_view> tried_;               // the URLs of those before server_
   std::optional<MonoTime> server_chosen_;
   std::optional<MonoTime> server_done_;
   bool stale_replaced_ = false;

@@ -140,6 +140,7 @@ TEST_F(Retrying, GetThatWasNotAnsweredGoesToTheNextServer) {
   const Json exchange = only_exchange();
   expect_end(exchange, "completed", "streaming_response", 200);
   EXPECT_EQ(exchange.at("upstream"), other.url());
+  EXPECT_EQ(exchange.at("tried"), Json{upstream.url()});
   EXPECT_EQ(upstream.requests()[0].message.header("X-Request-Id"),
             other.requests()[0].message.header("X-Request-Id"));
 }
@@ -216,6 +217,10 @@ TEST_F(Retrying, AttemptsBoundConnectsToo) {
   EXPECT_EQ(retries("connect"), 2);
   EXPECT_EQ(connect().exchange(get("/quick")).status, 200) << "those that are down come last";
   EXPECT_EQ(retries("connect"), 2);
+  drain();
+  const Json failed = hangup->access_log("exchange").at(0);
+  EXPECT_EQ(failed.at("tried"), (Json{nobody[0].url(), nobody[1].url()}));
+  EXPECT_EQ(failed.at("upstream"), nobody[2].url());
 }
 
 TEST_F(Retrying, WhatIsNotListedIsTheClients) {

@@ -540,6 +540,15 @@ TEST_F(ExchangeTest, ARequestWithoutAClientGoesToNoOtherServer) {
   expect_over("client_gone", "awaiting_response", 499);
 }
 
+TEST_F(ExchangeTest, AStaleConnectionIsNotReplacedForAClientThatHasGone) {
+  route.on_disconnect.upstream = config::OnDisconnect::Upstream::finish;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  observer().on_failed({Failure::Kind::reset, "closed", true, true});
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+  expect_over("client_gone", "awaiting_response", 499);
+}
+
 TEST_F(ExchangeTest, BehindAStaleConnectionComesAnotherServer) {
   get_and_connect();
   observer().on_failed({Failure::Kind::reset, "closed", true, true});
