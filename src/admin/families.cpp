@@ -213,6 +213,7 @@ void add_servers(std::vector<prometheus::MetricFamily>& families,
   Family requests = gauge("hangup_server_requests_in_flight", "Requests that the server works on.");
   Family connects = counter("hangup_server_connects_total", "Attempts to connect to the server, by result.");
   Family checks = counter("hangup_server_checks_total", "Health checks of the server, by result.");
+  Family ejected = gauge("hangup_server_ejected", "1 while the server is ejected for failing requests.");
   Family ejections =
       counter("hangup_server_ejections_total", "Ejections of the server for failing requests.");
   Family lookups = counter("hangup_server_lookups_total", "Lookups of the server's name, by result.");
@@ -233,13 +234,15 @@ void add_servers(std::vector<prometheus::MetricFamily>& families,
       connects.add(with("result", "failed"), server.unreachable);
       checks.add(with("result", "passed"), server.checks_passed);
       checks.add(with("result", "failed"), server.checks_failed);
+      ejected.add(labels, server.ejected ? 1 : 0);
       ejections.add(labels, server.ejections);
       lookups.add(with("result", "found"), server.names_found);
       lookups.add(with("result", "not_found"), server.names_not_found);
       addresses.add(labels, server.addresses);
     }
   }
-  for (Family* family : {&up, &connections, &requests, &connects, &checks, &ejections, &lookups, &addresses})
+  for (Family* family :
+       {&up, &connections, &requests, &connects, &checks, &ejected, &ejections, &lookups, &addresses})
     families.push_back(family->take());
 }
 

@@ -161,6 +161,7 @@ UpstreamState SharedUpstream::state(MonoTime now) const {
                              .unreachable = server.unreachable.load(std::memory_order_relaxed),
                              .checks_passed = server.checks.passes(),
                              .checks_failed = server.checks.failures(),
+                             .ejected = is_ejected(i, now),
                              .ejections = outliers_ ? outliers_->ejections(i) : 0,
                              .addresses = addresses_.count(i),
                              .names_found = server.names_found.value(),

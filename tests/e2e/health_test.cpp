@@ -1,5 +1,6 @@
 // Which servers get requests: health checks, and ejection of those that fail.
 #include "e2e/admin_fixture.h"
+#include "e2e/name_load.h"
 #include "support/certificates.h"
 
 #include <fmt/format.h>
@@ -156,6 +157,62 @@ TEST_F(Health, OneCheckerChecksForAllWorkers) {
   EXPECT_EQ(checks, 1U);
 }
 
+TEST_F(Health, UnderLoadAServerGoesAndComesBackWithoutAFailedRequest) {
+  std::atomic<int> status = 200;
+  std::atomic<std::size_t> asked = 0;
+  upstream.on("/name", [&](const RequestRecord&) {
+    ++asked;
+    return respond(status.load(), "first");
+  });
+  Yaml yaml = both(checks() + ", slow_start: 100ms");
+  yaml.workers = 2;
+  start_with({}, yaml);
+  {
+    const NameLoad load([this] { return connect(); });
+    for (int i = 0; i < 5; ++i) {
+      first_check = 503;
+      wait_until_up(upstream, false);
+      load.go_on();
+      status = 500;  // whoever gets that has failed
+      load.go_on();
+      status = 200;
+      const std::size_t before = asked;
+      first_check = 200;
+      eventually("requests at the server that is back", [&] { return asked >= before + 3; });
+    }
+    EXPECT_EQ(load.failed(), 0U);
+  }
+  hangup->stop();
+}
+
+TEST_F(Health, RequestsWaitForAServerThatIsFullRatherThanGoToOneThatIsDown) {
+  second_check = 500;
+  start_with({}, both("connections: {max: 1}, health: {path: /healthz, interval: 1h}"));
+  wait_until_up(other, false);
+  Client busy = connect();
+  busy.send(get("/work"));
+  const RequestRecord work = upstream.wait_for_request("/work");
+  Client waiting = connect();
+  waiting.send(get("/name"));
+  wait_for("hangup_upstream_queue_length{upstream=\"app\"}", 1);
+  upstream.send(work, response(200, "done"));
+  EXPECT_EQ(busy.read_response().body, "done");
+  EXPECT_EQ(waiting.read_response().body, "first");
+}
+
+TEST_F(Health, AReloadThatChangesAnUpstreamKeepsWhatIsKnownOfItsServers) {
+  first_check = 500;
+  Yaml yaml = both("health: {path: /healthz, interval: 1h}");
+  start_with({}, yaml);
+  wait_until_up(upstream, false);
+  first_check = 200;
+  yaml.upstream += ", slow_start: 1s";
+  ASSERT_TRUE(hangup->reload(configuration(yaml) + "admin: {address: \"127.0.0.1:0\"}\n"));
+  wait_for(sample("hangup_server_checks_total", upstream, ",result=\"passed\""), 1);
+  EXPECT_EQ(value(sample("hangup_server_up", upstream)), 0) << "one pass is not enough, as without a reload";
+  EXPECT_EQ(who_answers(), "second");
+}
+
 // ---- Ejection
 
 class Ejection : public Health {};
@@ -171,6 +228,34 @@ TEST_F(Ejection, AServerThatFailsSoManyRequestsInARowGetsNoneForAWhile) {
     return hangup->log().contains("upstream=app server=" + upstream.url() +
                                   " is ejected for 1h: 3 failures in a row, the last one: status 503");
   });
+}
+
+TEST_F(Ejection, AServerThatRefusesConnectionsIsEjectedWithoutAFailedRequest) {
+  const TempDir dir;
+  const std::string gone = "unix:" + (dir / "gone.sock").string();
+  Yaml yaml = both("outlier: {failures: 1, eject: 1h}");
+  yaml.servers = fmt::format("\"{}\", \"{}\"", gone, other.url());
+  start_with({}, yaml);
+  EXPECT_EQ(who_answers(), "second");
+  EXPECT_EQ(value("hangup_server_ejected{upstream=\"app\",server=\"" + gone + "\"}"), 1);
+  EXPECT_EQ(value(sample("hangup_server_ejected", other)), 0);
+}
+
+TEST_F(Ejection, OutlastsAReloadThatChangesTheUpstreamAndEndsAfterIt) {
+  upstream.on("/name", in_turn({respond(502), respond(200, "first")}));
+  Yaml yaml = both("outlier: {failures: 1, eject: 2s}");
+  start_with({}, yaml);
+  eventually("an ejection", [&] {
+    connect().exchange(get("/name"));
+    return value(sample("hangup_server_ejected", upstream)) == 1;
+  });
+  yaml.upstream += ", slow_start: 1ms";
+  ASSERT_TRUE(hangup->reload(configuration(yaml) + "admin: {address: \"127.0.0.1:0\"}\n"));
+  EXPECT_EQ(value(sample("hangup_server_ejected", upstream)), 1);
+  EXPECT_EQ(who_answers(), "second");
+  eventually("the log's line",
+             [&] { return hangup->log().contains("gets requests again: its ejection has ended"); });
+  EXPECT_EQ(who_answers(), "first second");
 }
 
 TEST_F(Ejection, EndsByItself) {

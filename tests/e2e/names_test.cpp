@@ -1,5 +1,6 @@
 // Servers that are names, whose addresses change while hangup runs.
 #include "e2e/admin_fixture.h"
+#include "e2e/name_load.h"
 #include "support/dns_server.h"
 
 #include <fmt/format.h>
@@ -46,6 +47,29 @@ TEST_F(Names, LeadToAnotherAddressWithoutARestart) {
   eventually("the log's line", [&] {
     return hangup->log().contains(fmt::format("server=http://app.test:{0} is at 127.0.0.2:{0}", port()));
   });
+}
+
+TEST_F(Names, MoveTheLoadToAnotherAddressWithoutAFailedRequest) {
+  dns.set("app.test", {"127.0.0.1"});
+  start_named();
+  const NameLoad load([this] { return connect(); });
+  for (const bool to_second : {true, false, true}) {
+    const MockUpstream& from = to_second ? upstream : second;
+    const MockUpstream& to = to_second ? second : upstream;
+    load.go_on();
+    const std::size_t before = to.request_count();
+    dns.set("app.test", {to_second ? "127.0.0.2" : "127.0.0.1"});
+    eventually("the change", [&] { return to.request_count() > before; });
+    eventually("the other worker to follow", [&] {
+      const std::size_t late = from.request_count();
+      load.go_on();
+      return from.request_count() == late;
+    });
+    const std::size_t late = from.request_count();
+    load.go_on();
+    EXPECT_EQ(from.request_count(), late) << "an address that was removed gets no new requests";
+  }
+  EXPECT_EQ(load.failed(), 0U);
 }
 
 TEST_F(Names, AnExchangeInFlightKeepsItsConnection) {

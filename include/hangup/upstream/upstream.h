@@ -146,6 +146,7 @@ struct ServerState {
   std::uint64_t unreachable = 0;  // so often not
   std::uint64_t checks_passed = 0;
   std::uint64_t checks_failed = 0;
+  bool ejected = false;  // now
   std::uint64_t ejections = 0;
   std::size_t addresses = 0;          // that its name was looked up to
   std::uint64_t names_found = 0;      // so often was that done

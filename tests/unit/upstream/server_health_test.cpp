@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -235,6 +236,87 @@ TEST_F(SharedUpstreamHealth, AServerWhoseNameWasNeverFoundIsDown) {
   EXPECT_FALSE(upstream.is_up(0, now));
   EXPECT_TRUE(upstream.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")}));
   EXPECT_TRUE(upstream.is_up(0, now));
+}
+
+// ---- Slow start
+
+TEST_F(SharedUpstreamHealth, AServerThatPassesItsChecksAgainStartsSlowly) {
+  auto config = two_servers();
+  config->health = three_and_two();
+  config->slow_start = 10s;
+  SharedUpstream upstream(config);
+  upstream.checked(0, false, now);
+  upstream.checked(0, true, now);
+  EXPECT_DOUBLE_EQ(upstream.share(0, now), 1) << "it is not up yet";
+  upstream.checked(0, true, now);
+  EXPECT_DOUBLE_EQ(upstream.share(0, now), 0.1);
+  EXPECT_DOUBLE_EQ(upstream.share(0, now + 5s), 0.55);
+  upstream.checked(0, true, now + 5s);
+  EXPECT_DOUBLE_EQ(upstream.share(0, now + 10s), 1) << "further checks do not begin again";
+  upstream.checked(1, true, now);
+  EXPECT_DOUBLE_EQ(upstream.share(1, now), 1) << "it was never down";
+}
+
+TEST_F(SharedUpstreamHealth, AServerThatACheckConnectsToAgainStartsSlowly) {
+  auto config = two_servers();
+  config->health = three_and_two();
+  config->slow_start = 10s;
+  SharedUpstream upstream(config);
+  upstream.checked(0, true, now);
+  upstream.unreachable(0, now, "refused");
+  upstream.checked(0, true, now + 1s);
+  EXPECT_TRUE(upstream.is_up(0, now + 1s));
+  EXPECT_DOUBLE_EQ(upstream.share(0, now + 1s), 0.1);
+  EXPECT_DOUBLE_EQ(upstream.share(0, now + 11s), 1);
+}
+
+// ---- Reload
+
+TEST_F(SharedUpstreamHealth, GoesOverToTheSameServersOfAnotherConfiguration) {
+  auto config = two_servers();
+  config->health = three_and_two();
+  config->outlier = config::Outlier{.failures = 1, .eject = 1min};
+  SharedUpstream before(config);
+  before.checked(0, false, now);
+  before.failed(1, now, "reset");
+  auto changed = std::make_shared<config::Upstream>(*config);
+  std::ranges::reverse(changed->servers);
+  changed->servers[1].weight = 5;
+  changed->servers.push_back(two_servers()->servers[0]);
+  changed->servers[2].url = "127.0.0.1:3";
+  SharedUpstream after(changed);
+  after.inherit(before);
+  EXPECT_TRUE(after.is_ejected(0, now));
+  EXPECT_EQ(after.ejected_until(0, now), now + 1min);
+  EXPECT_FALSE(after.is_up(1, now));
+  EXPECT_TRUE(after.is_up(2, now));
+  after.checked(1, true, now);
+  EXPECT_FALSE(after.is_up(1, now)) << "it takes as many passes as before";
+  after.checked(1, true, now);
+  EXPECT_TRUE(after.is_up(1, now));
+}
+
+TEST_F(SharedUpstreamHealth, OfOtherChecksIsForgotten) {
+  auto config = two_servers();
+  config->health = three_and_two();
+  SharedUpstream before(config);
+  before.checked(0, false, now);
+  auto changed = std::make_shared<config::Upstream>(*config);
+  changed->health->path = "/other";
+  SharedUpstream after(changed);
+  after.inherit(before);
+  EXPECT_TRUE(after.is_up(0, now));
+}
+
+TEST_F(SharedUpstreamHealth, AddressesOfANameGoOver) {
+  auto config = two_servers();
+  config->servers[0].name = config::Name{"app.test", 80};
+  SharedUpstream before(config);
+  before.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")});
+  SharedUpstream after(config);
+  after.inherit(before);
+  EXPECT_TRUE(after.is_up(0, now));
+  EXPECT_EQ(after.addresses().count(0), 1U);
 }
 
 TEST(Addresses, ChangeWhenTheyAreOthersInWhateverOrder) {
