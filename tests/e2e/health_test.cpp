@@ -276,7 +276,8 @@ TEST_F(Ejection, EndsByItself) {
 TEST_F(Ejection, ResetsNonsenseAndSilenceBeforeTheHeadCountEach) {
   upstream.on("/name", in_turn({Script().reset(), Script().after_body().send("nonsense\r\n\r\n"),
                                 never_answer(), respond(504)}));
-  start_with({}, both("outlier: {failures: 4, eject: 1h}, timeouts: {first_byte: 100ms}"));
+  start_with(
+      {}, both("outlier: {failures: 4, eject: 1h}, timeouts: {first_byte: 100ms}, retries: {attempts: 0}"));
   const std::string ejections = sample("hangup_server_ejections_total", upstream);
   for (int i = 0; i < 6; ++i) connect().exchange(get("/name"));
   EXPECT_EQ(value(ejections), 0);
