@@ -154,6 +154,30 @@ std::string host_of(const Upstream& upstream) {
   return upstream.host;
 }
 
+ConfigJson health_json(const std::optional<config::HealthCheck>& check) {
+  if (!check) return nullptr;
+  const bool asks = !check->path.empty();
+  ConfigJson statuses = ConfigJson::array();
+  for (const auto& [first, last] : check->status)
+    statuses.push_back(first == last ? std::to_string(first)
+                                     : std::to_string(first) + "-" + std::to_string(last));
+  return {{"path", or_null(check->path)},
+          {"method", asks ? ConfigJson(check->method) : ConfigJson(nullptr)},
+          {"host", or_null(check->host)},
+          {"status", asks ? std::move(statuses) : ConfigJson(nullptr)},
+          {"interval", format_duration(check->interval)},
+          {"timeout", format_duration(check->timeout)},
+          {"unhealthy", check->unhealthy},
+          {"healthy", check->healthy}};
+}
+
+ConfigJson outlier_json(const std::optional<config::Outlier>& outlier) {
+  if (!outlier) return nullptr;
+  return {{"failures", outlier->failures},
+          {"eject", format_duration(outlier->eject)},
+          {"max_ejected_percent", outlier->max_ejected_percent}};
+}
+
 std::string balance_of(const Upstream& upstream) {
   switch (upstream.balance) {
     case config::Balance::round_robin:
@@ -192,6 +216,9 @@ ConfigJson upstream_json(const Upstream& upstream) {
           {"slow_start", format_duration(upstream.slow_start)},
           {"retries", retries_json(upstream.retries)},
           {"host", host_of(upstream)},
+          {"resolve", upstream.resolve ? format_duration(*upstream.resolve) : "off"},
+          {"health", health_json(upstream.health)},
+          {"outlier", outlier_json(upstream.outlier)},
           {"connections",
            {{"max", connections.max},
             {"keepalive", connections.keepalive},
@@ -324,6 +351,7 @@ nlohmann::ordered_json config_json(const config::Config& config) {
       {"workers", config.workers},
       {"listeners", std::move(listeners)},
       {"auth", auth_json(config.auth)},
+      {"resolver", config.resolver ? ConfigJson(config.resolver->to_string()) : ConfigJson(nullptr)},
       {"upstreams", std::move(upstreams)},
       {"routes", std::move(routes)},
       {"cleanups", std::move(cleanups)},

@@ -294,6 +294,7 @@ void Exchange::on_timer() {
       phase_deadline_.reset();
       return request_->give_up_connecting();
     default:
+      if (request_ && !response_) request_->head_is_overdue();
       return end(Outcome::upstream_timeout, 504, "the upstream server did not answer in time",
                  phase_ == Phase::sending_request     ? "the server took nothing of the request for too long"
                  : phase_ == Phase::awaiting_response ? "no response head came in time"

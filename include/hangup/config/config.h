@@ -20,6 +20,7 @@
 #include <hangup/base/units.h>
 #include <hangup/config/template.h>
 #include <hangup/config/tokens.h>
+#include <hangup/config/upstream_care.h>
 #include <hangup/http/message.h>
 
 namespace hangup::config {
@@ -85,15 +86,18 @@ struct Listener {
   std::string where() const { return inherited.empty() ? address.to_string() : "fd:" + inherited; }
 };
 
-// Where requests for a server go. Names are looked up when the configuration is read.
+// Where requests for a server go.
 struct Server {
-  std::string url;  // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
-  SocketAddress address;
+  std::string url;        // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
+  SocketAddress address;  // empty with a `name`
   std::string authority;  // "127.0.0.1:9000": the Host value when the upstream says `host: server`
   bool https = false;
   std::string tls_name = {};  // for https: what its certificate has to be for, and SNI where that is a name
   std::string upstream = {};  // the name of its upstream
   unsigned weight = 1;        // its share, beside that of the others; 0: it gets no new requests
+  // To be looked up while hangup runs; nullopt for an address, for localhost and with `resolve: off`, which
+  // is looked up when the configuration is read.
+  std::optional<Name> name = {};
 
   bool operator==(const Server&) const = default;
 };
@@ -156,8 +160,11 @@ struct Upstream {
   // `host: keep` (default, the client's Host is forwarded), `host: server` (the server's own authority), or a
   // literal.
   enum class HostPolicy : std::uint8_t { keep, server, literal } host_policy = HostPolicy::keep;
-  std::string host;  // for HostPolicy::literal
-  ClientTls tls;     // to https servers
+  std::string host;                               // for HostPolicy::literal
+  ClientTls tls;                                  // to https servers
+  std::optional<HealthCheck> health;              // nullopt: none is asked
+  std::optional<Outlier> outlier;                 // nullopt: none is ejected
+  std::optional<Duration> resolve = seconds(30);  // how often names are looked up again; nullopt: `off`
 
   bool operator==(const Upstream&) const = default;
   bool has_https() const {
@@ -306,7 +313,8 @@ struct Config {
   std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;
   Log log;
-  Duration drain = seconds(30);  // shutdown.drain
+  std::optional<SocketAddress> resolver;  // the DNS server for names of servers; nullopt: the system's
+  Duration drain = seconds(30);           // shutdown.drain
 
   // Whether some are let in and others not, so that it matters which route a request is matched with.
   bool has_access_rules() const {

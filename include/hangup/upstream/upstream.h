@@ -111,6 +111,9 @@ class ServerRequest {
   // another request go on to another server; then that counts. Whether anything may be sent twice is for the
   // caller to know. `status` is what the server answered, for RetryCause::status.
   virtual bool may_retry(RetryCause cause, int status = 0) = 0;
+  // What came of the response's head was nothing, for longer than it may take: that counts against the
+  // server. To be followed by abort().
+  virtual void head_is_overdue() = 0;
   // Closes the connection so that the server sees it at once (RST), or leaves the queue. The observer hears
   // nothing more.
   virtual void abort() = 0;
@@ -122,22 +125,32 @@ class ServerRequest {
 // one, and what TLS needs. Thread-safe; no locks unless somebody waits, or a TLS connection is opened.
 class SharedUpstream;
 // Reads the files that `tls` names. The error names the upstream, the file and what is wrong with it.
-Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
+// `before` is what it takes the place of, or null: what is known of the health of servers that both have goes
+// over.
+Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config,
+                                                             const SharedUpstream* before = nullptr);
 // Reads them again. What is returned puts them to use: connections made from then on use what they hold, and
 // those made before serve no further request. Any thread.
 Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream);
-// The same configuration as `config`, the addresses that names were looked up to included.
+// The same configuration as `config`.
 bool is_same(const SharedUpstream& upstream, const config::Upstream& config);
 
 // How an upstream and its servers fare now, and what came of connecting to them so far.
 struct ServerState {
   std::string url;
-  bool up = true;                 // as far as is known
+  bool up = true;                 // as far as connections, its checks and its answers tell
   std::size_t connections = 0;    // open, or being opened
   std::size_t idle = 0;           // of them, kept for the next request
   std::size_t requests = 0;       // under way
   std::uint64_t connected = 0;    // so often, with TLS where that is asked for
   std::uint64_t unreachable = 0;  // so often not
+  std::uint64_t checks_passed = 0;
+  std::uint64_t checks_failed = 0;
+  bool ejected = false;  // now
+  std::uint64_t ejections = 0;
+  std::size_t addresses = 0;          // that its name was looked up to
+  std::uint64_t names_found = 0;      // so often was that done
+  std::uint64_t names_not_found = 0;  // so often it could not
 };
 struct UpstreamState {
   std::vector<ServerState> servers;   // as in the configuration

@@ -77,6 +77,9 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown_upstream.timeouts.idle, usual_upstream.timeouts.idle);
   EXPECT_EQ(shown_upstream.timeouts.total, usual_upstream.timeouts.total);
   EXPECT_EQ(shown_upstream.host_policy, usual_upstream.host_policy);
+  EXPECT_EQ(shown_upstream.resolve, usual_upstream.resolve);
+  EXPECT_EQ(shown_upstream.health, usual_upstream.health);
+  EXPECT_EQ(shown_upstream.outlier, usual_upstream.outlier);
   const Cleanup& shown_cleanup = *(*file)->cleanups.front();
   const Cleanup& usual_cleanup = *small->cleanups.front();
   EXPECT_EQ(shown_cleanup.timeout, usual_cleanup.timeout);

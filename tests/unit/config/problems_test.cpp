@@ -69,13 +69,13 @@ TEST(Problems, AreReportedAtOnceInTheOrderOfTheFile) {
 TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
   EXPECT_THAT(problems(with("worker: 1\n")),
               ElementsAre("10:1: unknown key `worker`, expected one of: secrets, workers, listeners, auth, "
-                          "upstreams, cleanups, receivers, routes, "
+                          "resolver, upstreams, cleanups, receivers, routes, "
                           "outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
   EXPECT_THAT(
       problems(with("metrics: {}\n")),
       ElementsAre(
-          "10:1: unknown key `metrics`, expected one of: secrets, workers, listeners, auth, upstreams, "
-          "cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
+          "10:1: unknown key `metrics`, expected one of: secrets, workers, listeners, auth, resolver, "
+          "upstreams, cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
   EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
               ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
 }
@@ -213,7 +213,7 @@ TEST(Problems, Servers) {
                {"{}", "`url` is missing, " + expected},
                {"[]", "`servers`: found an empty list, " + expected}},
               [](const std::string& server) { return with_upstream("servers: [§" + server + "]"); });
-  expect_problem(with_upstream("servers: [§\"http://nobody.invalid:1\"]"),
+  expect_problem(with_upstream("resolve: off, servers: [§\"http://nobody.invalid:1\"]"),
                  StartsWith("`servers`: the host `nobody.invalid` can't be looked up: "));
 }
 

@@ -112,6 +112,7 @@ struct FakeRequestState {
   bool last = false;
   bool takes_body = true;
   bool paused = false;
+  bool head_overdue = false;
   bool aborted = false;
   bool gave_up_connecting = false;
   bool there_are_others = false;  // that may get it
@@ -174,6 +175,7 @@ class FakeUpstream final : public upstream::Upstream {
       state_->retries_asked_for.emplace_back(cause, status);
       return state_->there_are_others;
     }
+    void head_is_overdue() override { state_->head_overdue = true; }
     void abort() override { state_->aborted = true; }
     bool sent_anything() const override { return state_->head_sent; }
 

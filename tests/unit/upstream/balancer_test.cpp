@@ -56,7 +56,7 @@ class BalancerTest : public testing::Test {
     return all;
   }
   static Balancer::Key key(int number) { return Balancer::hash("client-" + std::to_string(number)); }
-  void take_down(std::size_t server) { shared->unreachable(server, now); }
+  void take_down(std::size_t server) { shared->unreachable(server, now, "refused"); }
 
   static int count(const std::string& all, char server) {
     return static_cast<int>(std::ranges::count(all, server));
