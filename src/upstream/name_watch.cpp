@@ -58,7 +58,8 @@ void NameWatch::found(std::vector<SocketAddress> addresses) {
   const std::string now = listed(addresses);
   const bool was_failing = std::exchange(failing_, false);
   const bool had_any = upstream_.addresses().has_any(server_);
-  const bool changed = upstream_.use_addresses(server_, std::move(addresses));
+  const bool changed = upstream_.use_addresses(server_, std::move(addresses), scheduler_.now());
+  if (changed && was_failing && !had_any) upstream_.came_up(server_, scheduler_.now());
   if (was_failing || (changed && had_any))
     log_.info("upstream={} server={} is at {}", config.name, config.servers[server_].url, now);
 }

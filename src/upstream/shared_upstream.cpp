@@ -97,9 +97,10 @@ bool SharedUpstream::checked(std::size_t server, bool passed, MonoTime now) {
   return changed;
 }
 
-bool SharedUpstream::use_addresses(std::size_t server, std::vector<SocketAddress> to) {
+bool SharedUpstream::use_addresses(std::size_t server, std::vector<SocketAddress> to, MonoTime now) {
   if (!addresses_.change(server, std::move(to))) return false;
-  servers_[server].failed_at.store(0, std::memory_order_relaxed);  // that was said of the others
+  // That was said of the others.
+  if (servers_[server].failed_at.exchange(0, std::memory_order_relaxed) != 0) came_up(server, now);
   wake_workers();  // they close what is idle and leads elsewhere
   return true;
 }

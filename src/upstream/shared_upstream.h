@@ -103,7 +103,7 @@ class SharedUpstream {
 
   const Addresses& addresses() const { return addresses_; }
   // What a name was looked up to. False when these are the same as before.
-  bool use_addresses(std::size_t server, std::vector<SocketAddress> to);
+  bool use_addresses(std::size_t server, std::vector<SocketAddress> to, MonoTime now);
   void looked_up(std::size_t server, bool found) {
     (found ? servers_[server].names_found : servers_[server].names_not_found).add();
   }

@@ -4,7 +4,6 @@
 #include "support/certificates.h"
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
 
 #include <atomic>
 #include <set>
@@ -12,8 +11,6 @@
 
 namespace hangup::test {
 namespace {
-
-using ::testing::HasSubstr;
 
 // Two servers, `upstream` and `other`, that answer with their names, and checks with what the test says.
 class Health : public AdminTest {
@@ -43,6 +40,10 @@ class Health : public AdminTest {
   void wait_until_up(const MockUpstream& server, bool up) const {
     wait_for(sample("hangup_server_up", server), up ? 1 : 0);
   }
+  // Lines come a little after what they tell of.
+  void wait_for_log(const std::string& text) const {
+    eventually("the log to say " + text, [&] { return hangup->log().contains(text); });
+  }
   // Who answers so many requests: "first", "second", or "first second" for both.
   std::string who_answers(int requests = 10) const {
     std::set<std::string> names;
@@ -70,8 +71,8 @@ TEST_F(Health, AServerThatFailsItsChecksGetsNoRequestsUntilItPassesThemAgain) {
   EXPECT_GE(value(sample("hangup_server_checks_total", upstream, ",result=\"failed\"")), 2);
   EXPECT_GE(value(sample("hangup_server_checks_total", upstream, ",result=\"passed\"")), 2);
   const std::string server = "upstream=app server=" + upstream.url();
-  EXPECT_THAT(hangup->log(), HasSubstr(server + " is down: it fails its checks: status 500"));
-  EXPECT_THAT(hangup->log(), HasSubstr(server + " is up: it passes its checks"));
+  wait_for_log(server + " is down: it fails its checks: status 500");
+  wait_for_log(server + " is up: it passes its checks");
 }
 
 TEST_F(Health, ThePagesAreRedWhileAllServersOfARequiredUpstreamFailTheirChecks) {
@@ -89,7 +90,7 @@ TEST_F(Health, AServerThatDoesNotAnswerItsChecksInTimeIsDown) {
   upstream.on("/healthz", never_answer());
   start_with({}, both("health: {path: /healthz, interval: 50ms, timeout: 100ms}"));
   wait_until_up(upstream, false);
-  EXPECT_THAT(hangup->log(), HasSubstr("is down: it fails its checks: no answer within 100ms"));
+  wait_for_log("is down: it fails its checks: no answer within 100ms");
   EXPECT_EQ(who_answers(), "second");
 }
 
@@ -224,10 +225,8 @@ TEST_F(Ejection, AServerThatFailsSoManyRequestsInARowGetsNoneForAWhile) {
   EXPECT_EQ(value(sample("hangup_server_ejections_total", upstream)), 1);
   wait_until_up(upstream, false);
   EXPECT_EQ(who_answers(), "second");
-  eventually("the log's line", [&] {
-    return hangup->log().contains("upstream=app server=" + upstream.url() +
-                                  " is ejected for 1h: 3 failures in a row, the last one: status 503");
-  });
+  wait_for_log("upstream=app server=" + upstream.url() +
+               " is ejected for 1h: 3 failures in a row, the last one: status 503");
 }
 
 TEST_F(Ejection, AServerThatRefusesConnectionsIsEjectedWithoutAFailedRequest) {
@@ -253,8 +252,7 @@ TEST_F(Ejection, OutlastsAReloadThatChangesTheUpstreamAndEndsAfterIt) {
   ASSERT_TRUE(hangup->reload(configuration(yaml) + "admin: {address: \"127.0.0.1:0\"}\n"));
   EXPECT_EQ(value(sample("hangup_server_ejected", upstream)), 1);
   EXPECT_EQ(who_answers(), "second");
-  eventually("the log's line",
-             [&] { return hangup->log().contains("gets requests again: its ejection has ended"); });
+  wait_for_log("gets requests again: its ejection has ended");
   EXPECT_EQ(who_answers(), "first second");
 }
 
@@ -269,8 +267,7 @@ TEST_F(Ejection, EndsByItself) {
   wait_until_up(upstream, true);
   EXPECT_EQ(who_answers(), "first second");
   EXPECT_EQ(value(ejections), 1);
-  eventually("the log's line",
-             [&] { return hangup->log().contains("gets requests again: its ejection has ended"); });
+  wait_for_log("gets requests again: its ejection has ended");
 }
 
 TEST_F(Ejection, ResetsNonsenseAndSilenceBeforeTheHeadCountEach) {

@@ -28,6 +28,7 @@ class NameWatchTest : public testing::Test {
                                .authority = "app.test",
                                .name = config::Name{"app.test", 80}});
     config->resolve = 30s;
+    config->slow_start = 10s;
     upstream.emplace(config);
     watch.emplace(
         scheduler, *upstream, 0,
@@ -66,6 +67,7 @@ TEST_F(NameWatchTest, LooksTheNameUpAtOnceAndAgainAfterTheTime) {
   find({"10.0.0.1"});
   EXPECT_EQ(firsts, 1);
   EXPECT_THAT(known(), ElementsAre("10.0.0.1"));
+  EXPECT_DOUBLE_EQ(upstream->share(0, scheduler.now()), 1);
   scheduler.advance(30s - 1ms);
   EXPECT_EQ(asked.size(), 1U);
   scheduler.advance(1ms);
@@ -92,6 +94,13 @@ TEST_F(NameWatchTest, KeepsWhatItKnowsWhileLookingUpFailsAndSaysSoOnce) {
   EXPECT_EQ(log.messages().size(), 2U);
   EXPECT_EQ(upstream->state(scheduler.now()).servers[0].names_not_found, 3U);
   EXPECT_EQ(upstream->state(scheduler.now()).servers[0].names_found, 2U);
+}
+
+TEST_F(NameWatchTest, AServerThatIsFoundAtLastStartsSlowly) {
+  fail();
+  scheduler.advance(1s);
+  find({"10.0.0.1"});
+  EXPECT_DOUBLE_EQ(upstream->share(0, scheduler.now()), 0.1);
 }
 
 TEST_F(NameWatchTest, TriesAgainSoonWhileItKnowsNothing) {

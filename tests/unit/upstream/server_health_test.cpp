@@ -234,7 +234,7 @@ TEST_F(SharedUpstreamHealth, AServerWhoseNameWasNeverFoundIsDown) {
   config->servers[0].name = config::Name{"app.test", 80};
   SharedUpstream upstream(config);
   EXPECT_FALSE(upstream.is_up(0, now));
-  EXPECT_TRUE(upstream.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")}));
+  EXPECT_TRUE(upstream.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")}, now));
   EXPECT_TRUE(upstream.is_up(0, now));
 }
 
@@ -268,6 +268,19 @@ TEST_F(SharedUpstreamHealth, AServerThatACheckConnectsToAgainStartsSlowly) {
   EXPECT_TRUE(upstream.is_up(0, now + 1s));
   EXPECT_DOUBLE_EQ(upstream.share(0, now + 1s), 0.1);
   EXPECT_DOUBLE_EQ(upstream.share(0, now + 11s), 1);
+}
+
+TEST_F(SharedUpstreamHealth, AServerAtAnotherAddressThatItWasDownAtStartsSlowly) {
+  auto config = two_servers();
+  config->servers[0].name = config::Name{"app.test", 80};
+  config->slow_start = 10s;
+  SharedUpstream upstream(config);
+  upstream.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")}, now);
+  EXPECT_DOUBLE_EQ(upstream.share(0, now), 1);
+  upstream.unreachable(0, now, "refused");
+  upstream.use_addresses(0, {*SocketAddress::parse("127.0.0.2:1")}, now);
+  EXPECT_TRUE(upstream.is_up(0, now));
+  EXPECT_DOUBLE_EQ(upstream.share(0, now), 0.1);
 }
 
 // ---- Reload
@@ -312,7 +325,7 @@ TEST_F(SharedUpstreamHealth, AddressesOfANameGoOver) {
   auto config = two_servers();
   config->servers[0].name = config::Name{"app.test", 80};
   SharedUpstream before(config);
-  before.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")});
+  before.use_addresses(0, {*SocketAddress::parse("127.0.0.1:1")}, now);
   SharedUpstream after(config);
   after.inherit(before);
   EXPECT_TRUE(after.is_up(0, now));
