@@ -157,6 +157,8 @@ void EventLoop::run() {
   while (!stopping_) {
     run_deferred();
     if (end_of_turn_) end_of_turn_();
+    for (event* each : to_activate_) event_active(each, 0, 1);
+    to_activate_.clear();
     event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
   }
   run_deferred();

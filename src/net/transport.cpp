@@ -33,7 +33,7 @@ tcp_info tcp_info_of(int fd) {
 }  // namespace
 
 Transport::Transport(EventLoop& loop, Fd socket, Handler& handler)
-    : socket_(std::move(socket)), handler_(&handler) {
+    : loop_(&loop), socket_(std::move(socket)), handler_(&handler) {
   event_ = event_new(
       loop.base(), socket_.get(), EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
       [](evutil_socket_t, short what, void* self) {
@@ -58,8 +58,14 @@ Transport::~Transport() {
 void Transport::close() {
   if (tls_) tls_->say_goodbye();
   tls_.reset();
-  if (event_ != nullptr) event_free(std::exchange(event_, nullptr));
+  unwatch();
   socket_.reset();
+}
+
+void Transport::unwatch() {
+  if (event_ == nullptr) return;
+  loop_->forget(event_);
+  event_free(std::exchange(event_, nullptr));
 }
 
 void Transport::start_tls(std::unique_ptr<TlsConnection> tls) {
@@ -140,7 +146,7 @@ int Transport::take_error() {
 }
 
 void Transport::poke() {
-  event_active(event_, 0, 1);
+  loop_->activate_next_turn(event_);
 }
 
 void Transport::shutdown_write() {
@@ -161,8 +167,7 @@ void Transport::reset_on_close() {
 Fd Transport::release() {
   if (tls_) tls_->say_goodbye();
   tls_.reset();
-  event_free(event_);
-  event_ = nullptr;
+  unwatch();
   return std::move(socket_);
 }
 

@@ -49,6 +49,12 @@ class EventLoop final : public Scheduler {
   std::string take_buffer();
   void give_back(std::string buffer);
 
+  // Activates the event in the next turn, after a look at the kernel. event_active() alone would do so in
+  // this one, so that who asks for that in each of its calls would keep all others waiting for good.
+  void activate_next_turn(event* event) { to_activate_.push_back(event); }
+  // To be called before such an event is freed.
+  void forget(event* event) { std::erase(to_activate_, event); }
+
   event_base* base() { return base_.get(); }
 
  private:
@@ -69,6 +75,7 @@ class EventLoop final : public Scheduler {
   std::vector<std::move_only_function<void()>> deferred_;
   std::vector<std::move_only_function<void()>> running_;  // of the deferred ones; keeps its memory
   std::function<void()> end_of_turn_;
+  std::vector<event*> to_activate_;
   bool stopping_ = false;
 
   Fd wakeup_;

@@ -123,6 +123,9 @@ class Transport {
   int fd() const { return socket_.get(); }
 
  private:
+  void unwatch();
+
+  EventLoop* loop_;
   Fd socket_;
   Handler* handler_;
   event* event_;

@@ -37,6 +37,7 @@ class TransportTest : public testing::Test, public Transport::Handler {
     seen.writable |= ready.writable;
     seen.fin |= ready.fin;
     ++calls;
+    if (on_each_call) on_each_call();
     loop.stop();
   }
   void turn_until(const std::function<bool()>& reached) {
@@ -59,6 +60,7 @@ class TransportTest : public testing::Test, public Transport::Handler {
   std::optional<Transport> transport;
   Readiness seen;
   int calls = 0;
+  std::function<void()> on_each_call;
   bool abandoned = false;
   char buffer[4096] = {};
 };
@@ -73,6 +75,29 @@ TEST_F(TransportTest, DataAndFinArriveInOneWatch) {
   turn_until([&] { return seen.fin; });
   EXPECT_EQ(transport->peer_state(), PeerState::half_closed);
   EXPECT_EQ(transport->read(buffer).status, Status::end);
+}
+
+// Else a client that sends without end has the loop for itself.
+TEST_F(TransportTest, WhoAsksForAnotherLookInEachOfItsTurnsLeavesTheLoopToOthersToo) {
+  const int first = calls + 1;
+  std::optional<int> calls_before;
+  on_each_call = [&] {
+    if (calls == first) loop.post([&] { calls_before = calls; });
+    if (calls < 1000) transport->poke();
+  };
+  transport->poke();
+  turn_until([&] { return calls_before.has_value(); });
+  EXPECT_LE(*calls_before, first + 1);
+}
+
+TEST_F(TransportTest, MayCloseOrBeGivenUpWhileItWaitsForAnotherLook) {
+  const int before = calls;
+  transport->poke();
+  transport->close();
+  bool turned = false;
+  loop.post([&] { turned = true, loop.stop(); });
+  turn_until([&] { return turned; });
+  EXPECT_EQ(calls, before);
 }
 
 TEST_F(TransportTest, AFinShowsAlthoughDataBeforeItIsNotRead) {
