@@ -69,6 +69,7 @@ class Server::Impl {
 
   Result<void> start();
   void reload();
+  void reopen_logs();
   void drain(const std::function<bool()>& hurry);
   void on_drain_asked(std::function<void()> ask) { drain_asked_ = std::move(ask); }
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
@@ -301,6 +302,17 @@ void Server::Impl::reload() {
   }
 }
 
+void Server::Impl::reopen_logs() {
+  for (const observe::ReopenableLog& file : loggers_.reopenable) {
+    if (auto reopened = file.reopen(); reopened) {
+      loggers_.log->info("reopened {} path={}", file.name, file.path);
+    } else {
+      loggers_.log->error("cannot reopen {}; what it wrote to before stays: {}", file.name,
+                          reopened.error().message);
+    }
+  }
+}
+
 void Server::Impl::drain(const std::function<bool()>& hurry) {
   loggers_.log->info("draining for up to {}", format_duration(config_->drain));
   draining_.store(true);
@@ -355,6 +367,9 @@ std::vector<SocketAddress> Server::addresses() const {
 }
 void Server::reload() {
   impl_->reload();
+}
+void Server::reopen_logs() {
+  impl_->reopen_logs();
 }
 void Server::drain(const std::function<bool()>& hurry) {
   impl_->drain(hurry);

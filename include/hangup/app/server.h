@@ -27,6 +27,9 @@ class Server {
   // Reads again what can change while it runs: the files that hold certificates, keys and tokens. Exchanges
   // in flight keep what they had. What is wrong with a file is logged, and what it held before stays.
   void reload();
+  // Opens the files of both logs again, under their names, once rotation has renamed them. What can't be
+  // opened is logged, and the old file stays.
+  void reopen_logs();
   // Stops accepting, closes idle connections, lets exchanges finish for up to shutdown.drain, ends the rest
   // with outcome shutdown, then delivers what cleanups are still owed for up to 5 s. Returns when all of that
   // is done, or soon after `hurry` returned true, which is asked about every 50 ms.

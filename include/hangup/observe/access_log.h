@@ -5,11 +5,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <hangup/base/clock.h>
 #include <hangup/base/error.h>
@@ -77,16 +79,26 @@ class AccessLog {
 // `seconds` writes utc_seconds().
 void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 
+// A log that goes to a file, for log rotation.
+struct ReopenableLog {
+  std::string name;  // "access_log" or "log"
+  std::string path;
+  // Opens what has its name now; no line is lost, doubled or cut in two. On failure the old file stays.
+  // Any thread; never waits for the writing.
+  std::function<Result<void>()> reopen;
+};
+
 // The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never
 // block who logs. When the queue is full, the log for people drops its oldest messages, and the access log
-// drops new ones and counts their lines. What was logged is written at once,
-// and nothing that is in a queue is lost when the last reference goes: that waits until all of it is written.
-// Threading: any thread may log.
+// drops new ones, counts their lines and says in the other log how many, at most once a second. What was
+// logged is written at once, and nothing that is in a queue is lost when the last reference goes: that waits
+// until all of it is written. Threading: any thread may log.
 struct Loggers {
   std::shared_ptr<spdlog::logger>
       access;  // null if off; writes messages as they are: each brings its own line ends
   std::shared_ptr<spdlog::logger> log;  // for people; adds time, level and line end
   std::shared_ptr<const std::atomic<std::uint64_t>> access_lines_dropped;  // never null
+  std::vector<ReopenableLog> reopenable;                                   // those that go to files
 };
 // Opens them. The error names the file and why it can't be written.
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log);

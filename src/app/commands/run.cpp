@@ -19,7 +19,14 @@ int run(const std::filesystem::path& config_file, std::ostream& err) {
     return exit_cannot_start;
   }
   Signals::Request asked = signals.wait();
-  for (; asked == Signals::Request::reload; asked = signals.wait()) server.reload();
+  for (; asked == Signals::Request::reload || asked == Signals::Request::reopen_logs;
+       asked = signals.wait()) {
+    if (asked == Signals::Request::reload) {
+      server.reload();
+    } else {
+      server.reopen_logs();
+    }
+  }
   // A second signal to end ends it at once. Whoever asked at the admin listener, as an orchestrator's hook
   // does, sends the first one only after that.
   bool signalled = asked == Signals::Request::end;
