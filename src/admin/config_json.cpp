@@ -125,6 +125,9 @@ ConfigJson listener_json(const Listener& listener) {
           {"dead_peer", format_duration(listener.dead_peer)},
           {"trusted_proxies", networks(listener.trusted_proxies)},
           {"trust_request_id", listener.trust_request_id},
+          {"trace", listener.trace == Listener::Trace::continued ? "continue"
+                    : listener.trace == Listener::Trace::start   ? "start"
+                                                                 : "off"},
           {"proxy_protocol", listener.proxy_protocol ? "accept" : "off"},
           {"tls", tls_json(listener.tls)},
           {"limits",
@@ -289,7 +292,9 @@ nlohmann::ordered_json config_json(const config::Config& config) {
   for (const Route& route : config.routes) routes.push_back(route_json(route));
   ConfigJson cleanups = ConfigJson::object();
   for (const auto& cleanup : config.cleanups) cleanups[cleanup->name] = cleanup_json(*cleanup);
-  const ConfigJson access_log = {{"path", config.access_log.path}, {"format", "json"}};
+  const ConfigJson access_log = {{"path", config.access_log.path},
+                                 {"format", config.access_log.line ? config.access_log.line->text() : "json"},
+                                 {"sample", config.access_log.sample}};
   return {
       {"file", config.file.string()},
       {"workers", config.workers},

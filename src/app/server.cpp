@@ -206,17 +206,20 @@ std::size_t Server::Impl::ask_workers(const std::function<void(const proxy::Prox
   return workers_.size();
 }
 
-// With the cleanups of exchanges that an earlier process died with, each of which gets its line now.
+// With the cleanups of exchanges that an earlier process died with, each of which gets its line now. The
+// lines of attempts are JSON, which has no place among lines of another format.
 Result<void> Server::Impl::open_outbox() {
-  auto opened = cleanup::open_outbox(*config_, loggers_.access, loggers_.log);
+  auto opened =
+      cleanup::open_outbox(*config_, config_->access_log.line ? nullptr : loggers_.access, loggers_.log);
   if (!opened) return std::unexpected(opened.error());
   outbox_ = std::move(opened->outbox);
-  observe::AccessLog access_log(loggers_.access);
+  observe::AccessLog access_log(loggers_.access, config_->access_log);
   observe::WorkerMetrics& counted = metrics_.add();
   for (const cleanup::CrashedExchange& exchange : opened->crashed) {
     observe::AccessRecord record;
     record.start = exchange.started;
     record.request_id = exchange.request_id;
+    record.trace_id = exchange.trace_id;
     record.client_ip = exchange.client_ip;
     record.client_port = exchange.client_port;
     record.user = exchange.user;

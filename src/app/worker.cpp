@@ -18,7 +18,7 @@ constexpr auto look_at_lag_every = std::chrono::milliseconds(250);
 
 Worker::Worker(const Shared& shared)
     : metrics_(shared.metrics.add()),
-      access_log_(shared.loggers.access),
+      access_log_(shared.loggers.access, shared.config->access_log),
       journal_(shared.outbox.make_journal()) {
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   for (const auto& [config, state] : shared.upstreams) {

@@ -1,4 +1,4 @@
-// The access log: one JSON line per exchange and per end of a delivery attempt.
+// The access log: one line per exchange and, where lines are JSON, per end of a delivery attempt.
 #pragma once
 
 #include <spdlog/fwd.h>
@@ -18,6 +18,7 @@
 #include <hangup/base/outcome.h>
 #include <hangup/base/utc.h>
 #include <hangup/config/config.h>
+#include <hangup/http/message.h>
 
 namespace hangup::observe {
 
@@ -26,6 +27,7 @@ namespace hangup::observe {
 struct AccessRecord {
   WallTime start;
   std::string_view request_id;
+  std::string_view trace_id;   // of the trace that it belongs to; "" without one
   std::string_view client_ip;  // "unix" for a UNIX socket
   std::uint16_t client_port = 0;
   std::string_view peer_ip;  // of the proxy in between; "" when the client itself is connected
@@ -43,12 +45,13 @@ struct AccessRecord {
   std::uint64_t bytes_in = 0;   // request body as received from the client
   std::uint64_t bytes_out = 0;  // response body handed to the client's socket
   Duration duration{};
-  std::optional<Duration> first_byte;         // from the start to the response head being sent to the client
-  std::string_view upstream;                  // server's url; "" when none was chosen
-  std::optional<Duration> upstream_duration;  // from the choice of the server to the end of its part
-  std::optional<Duration> abort;              // from the sign of the disconnect to the upstream being closed
-  std::span<const std::string> cleanup_ids;   // of its deliveries
-  std::string_view cleanup_skipped;           // why a cleanup that was owed is not called; "" if all are
+  std::optional<Duration> first_byte;          // from the start to the response head being sent to the client
+  std::string_view upstream;                   // server's url; "" when none was chosen
+  std::optional<Duration> upstream_duration;   // from the choice of the server to the end of its part
+  std::optional<Duration> abort;               // from the sign of the disconnect to the upstream being closed
+  std::span<const std::string> cleanup_ids;    // of its deliveries
+  std::string_view cleanup_skipped;            // why a cleanup that was owed is not called; "" if all are
+  const http::RequestHead* request = nullptr;  // for lines that name its headers; null if there is none
   std::string_view error;  // what went wrong, for every outcome but completed and client_gone
 };
 
@@ -56,8 +59,8 @@ struct AccessRecord {
 // Threading: one AccessLog belongs to one thread; the logger behind is shared.
 class AccessLog {
  public:
-  // A null logger: write() does nothing.
-  explicit AccessLog(std::shared_ptr<spdlog::logger> logger);
+  // A null logger: write() does nothing. `config` says how lines are written, and which.
+  explicit AccessLog(std::shared_ptr<spdlog::logger> logger, const config::AccessLog& config = {});
   ~AccessLog();  // flushes
   void write(const AccessRecord& record);
   // Hands over what was written. write() does so by itself when much has come together.
@@ -66,16 +69,30 @@ class AccessLog {
   bool pending() const { return !buffer_.empty(); }
 
  private:
+  bool write_line(const AccessRecord& record);
+
   std::shared_ptr<spdlog::logger> logger_;
+  const std::optional<config::LogLine> line_;
+  const double sample_;
+  const bool all_json_;
   std::string buffer_;
   SecondText seconds_{&utc_seconds};
 };
 
+// Whether the line of a completed exchange is among that share. The same for all lines of a request id.
+bool is_sampled(std::string_view request_id, double share);
+
+// Appends the record as the line says, and a newline. A value's `"`, `\` and all bytes but printable ASCII
+// become `\xXX`, and its blanks too where it does not stand between quotes: no client can forge a line, or a
+// field of one.
+void append_line(std::string& out, const config::LogLine& line, const AccessRecord& record);
+
 // Appends the record as one JSON object and a newline. Valid JSON whatever the bytes. Always the same fields
 // in the same order, null where there is no value; only `error` is left out when there is none:
-//   time type=exchange request_id client peer user tls_version tls_cipher method host path route status
-//   outcome phase bytes_in bytes_out duration_ms ttfb_ms upstream upstream_ms abort_us cleanup (["delivery
-//   id"...] or "skipped: reason", which is the last of the list where some are called and some skipped) error
+//   time type=exchange request_id trace_id client peer user tls_version tls_cipher method host path route
+//   status outcome phase bytes_in bytes_out duration_ms ttfb_ms upstream upstream_ms abort_us cleanup
+//   (["delivery id"...] or "skipped: reason", which is the last of the list where some are called and some
+//   skipped) error
 // `seconds` writes utc_seconds().
 void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 
