@@ -1,4 +1,6 @@
 // The command line.
+#include "completion.h"
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
@@ -24,6 +26,7 @@ struct Arguments {
   commands::OutboxRequest outbox;
   std::string cleanup;
   std::string token_name;
+  std::string shell;
 };
 
 void add_config_option(CLI::App& command, std::string& file) {
@@ -137,6 +140,22 @@ void define_commands(CLI::App& cli, Arguments& arguments) {
       "to stderr: hangup token new --name ci >> /etc/hangup/tokens");
   new_token.add_option("--name", arguments.token_name, "What logs call it")->required()->type_name("NAME");
 
+  cli.add_subcommand("schema", "Print the JSON Schema of the configuration")
+      ->description(
+          "Prints a JSON Schema (draft 2020-12) with every key of the configuration, for editors and for "
+          "tools "
+          "that check\n"
+          "YAML. `hangup check` finds more: what names refer to, and whether values fit together.");
+
+  CLI::App& completion = *cli.add_subcommand("completion", "Print what makes a shell complete this command");
+  completion.description(
+      "Writes a script to stdout; in ~/.bashrc: source <(hangup completion bash). With zsh, after "
+      "bashcompinit.");
+  completion.add_option("SHELL", arguments.shell, "bash")
+      ->required()
+      ->check(CLI::IsMember({"bash"}))
+      ->type_name("");
+
   cli.add_subcommand("version", "Print the versions of hangup and of what it is built on")
       ->description("Prints the versions of hangup, of its libraries and of the compiler it was built with.");
 }
@@ -157,6 +176,11 @@ int execute(const CLI::App& cli, Arguments& arguments) {
   }
   if (cli.got_subcommand("token")) return commands::new_token(arguments.token_name, std::cout, std::cerr);
   if (cli.got_subcommand("demo")) return commands::demo(arguments.once, std::cout, std::cerr);
+  if (cli.got_subcommand("schema")) return commands::schema(std::cout);
+  if (cli.got_subcommand("completion")) {
+    std::cout << hangup::bash_completion(cli);
+    return commands::exit_ok;
+  }
   return commands::version(std::cout);
 }
 

@@ -2,9 +2,10 @@
 # The Debian packages that hangup is built and tested with, and installing those that are missing. To be sourced.
 
 build_packages=(g++ cmake ninja-build ccache pkg-config libevent-dev libssl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
-  libcli11-dev nlohmann-json3-dev libsqlite3-dev libdeflate-dev libmimalloc-dev prometheus-cpp-dev)
+  libcli11-dev nlohmann-json3-dev libsqlite3-dev libdeflate-dev libmimalloc-dev prometheus-cpp-dev libsystemd-dev)
 # shellcheck disable=SC2034  # used by whoever sources this
-test_packages=("${build_packages[@]}" libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 shellcheck curl python3 systemd prometheus)
+test_packages=("${build_packages[@]}" libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 shellcheck curl python3 systemd
+  prometheus python3-jsonschema python3-yaml)
 # What the recipes are proved against: Debian starts the services of some of them, which the tests leave alone.
 # shellcheck disable=SC2034
 backend_packages=(clickhouse-server nodejs php8.2-fpm nginx haproxy python3-fastapi uvicorn python3-websockets cargo librust-hyper-dev librust-tokio-dev)

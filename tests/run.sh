@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
 stages=(format layers shell release backends install hardening examples demo unit-file asan fuzz tsan)
-# Only when asked for: take many minutes.
-optional_stages=(clang tidy)
+# Only when asked for: take many minutes; package needs root and a Debian mirror.
+optional_stages=(clang tidy package)
 jobs=$(nproc)
 # End-to-end tests mostly wait, so more of them than processors may run at a time.
 test_jobs=${TEST_JOBS:-4}
@@ -94,6 +94,8 @@ stage_tidy() {
   find src -name '*.cpp' -print0 | xargs -0 -P "$jobs" -n 1 clang-tidy-19 -p build/clang --quiet
 }
 
+stage_package() { tests/package.sh; }
+
 need_release() {
   [ -x build/release/hangup ] || build_release
 }
@@ -105,11 +107,18 @@ stage_install() {
   trap "rm -rf '$root'" EXIT
   DESTDIR=$root cmake --install build/release >/dev/null
   local prefix=$root/usr/local file
-  for file in bin/hangup etc/hangup/hangup.yaml lib/systemd/system/hangup.service share/doc/hangup/README.md \
-    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml share/doc/hangup/examples/recipes/clickhouse.yaml; do
+  for file in bin/hangup etc/hangup/hangup.yaml lib/systemd/system/hangup.service lib/systemd/system/hangup.socket share/doc/hangup/README.md \
+    share/doc/hangup/LICENSE share/doc/hangup/examples/hangup.yaml share/doc/hangup/examples/recipes/clickhouse.yaml \
+    share/man/man1/hangup.1 share/man/man5/hangup.yaml.5 share/bash-completion/completions/hangup \
+    share/hangup/hangup.schema.json; do
     [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
   done
   grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
+  # The page names every command and option there is.
+  local word
+  while read -r word; do
+    grep -qE -e "(^|[ .])(Fl )?${word#-}( |$)" "$prefix/share/man/man1/hangup.1" || { echo "hangup(1) does not mention $word" && exit 1; }
+  done < <(sed -n 's/^    "[a-z ]*") words="\(.*\)" ;;/\1/p' "$prefix/share/bash-completion/completions/hangup" | tr ' ' '\n' | sort -u)
   "$prefix/bin/hangup" version
 }
 stage_examples() {
@@ -118,6 +127,7 @@ stage_examples() {
   for file in conf/*.yaml conf/recipes/*.yaml; do
     build/release/hangup check -c "$file"
   done
+  tests/examples.py build/release/hangup
 }
 stage_demo() {
   need_release
@@ -145,12 +155,15 @@ stage_unit-file() {
     echo "no systemd-analyze here: skipped" && exit "$skipped"
   fi
   # It wants to find what the unit starts, which is not installed here.
-  local unit
-  unit=$(mktemp -d)/hangup.service
-  sed 's|/usr/bin/hangup|/bin/true|' systemd/hangup.service >"$unit"
+  local units
+  units=$(mktemp -d)
+  sed 's|/usr/bin/hangup|/bin/true|' systemd/hangup.service >"$units/hangup.service"
+  cp systemd/hangup.socket "$units"
   local said
-  said=$(systemd-analyze verify "$unit" 2>&1) || { echo "$said" && exit 1; }
-  if grep -F hangup.service <<<"$said"; then exit 1; fi
+  said=$(systemd-analyze verify "$units"/hangup.service "$units"/hangup.socket 2>&1) || { echo "$said" && exit 1; }
+  if grep -E 'hangup\.(service|socket)' <<<"$said"; then exit 1; fi
+  # In tenths: how much a process that was taken over could still do.
+  systemd-analyze security --offline=yes --threshold=19 "$units/hangup.service" | tail -n 1
 }
 
 skipped=77

@@ -6,7 +6,7 @@ namespace hangup::admin {
 
 void add_config_page(Pages& pages, const Office& office) {
   pages["/config"]["GET"] = [&sources = office.sources](const Request&, const HttpListener::Reply& reply) {
-    reply(json_answer(200, config_json(*sources.config)));
+    reply(json_answer(200, config_json(*sources.running()->config)));
   };
 }
 

@@ -121,7 +121,7 @@ ConfigJson listener_json(const Listener& listener) {
   const auto& connections = listener.connections;
   const auto& timeouts = listener.timeouts;
   return {{"name", listener.name},
-          {"address", listener.address.to_string()},
+          {"address", listener.where()},
           {"dead_peer", format_duration(listener.dead_peer)},
           {"trusted_proxies", networks(listener.trusted_proxies)},
           {"trust_request_id", listener.trust_request_id},

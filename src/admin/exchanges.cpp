@@ -68,13 +68,18 @@ void add_exchanges_page(Pages& pages, const Office& office) {
       return reply(error_answer(400, "limit: expected a number up to " + std::to_string(most_listed)));
     const auto found = std::make_shared<FoundInFlight>();
     const auto ask = [&](Questions::Id id) {
-      return sources.ask_workers(
-          [id, found, most = *limit, answered = questions.answering()](const proxy::Proxy& proxy) {
-            answered(id, [found, some = proxy.oldest_in_flight(most), all = proxy.in_flight()]() mutable {
-              found->in_flight += all;
-              std::ranges::move(some, std::back_inserter(found->exchanges));
-            });
-          });
+      return sources.ask_workers([id, found, most = *limit, answered = questions.answering()](
+                                     std::span<const proxy::Proxy* const> proxies) {
+        FoundInFlight here;
+        for (const proxy::Proxy* proxy : proxies) {
+          here.in_flight += proxy->in_flight();
+          std::ranges::move(proxy->oldest_in_flight(most), std::back_inserter(here.exchanges));
+        }
+        answered(id, [found, here = std::move(here)]() mutable {
+          found->in_flight += here.in_flight;
+          std::ranges::move(here.exchanges, std::back_inserter(found->exchanges));
+        });
+      });
     };
     questions.begin(ask, workers_patience, [found, reply, most = *limit](std::size_t missing) {
       reply(exchanges_answer(*found, most, missing));

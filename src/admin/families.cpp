@@ -170,7 +170,8 @@ void add_cleanups(std::vector<prometheus::MetricFamily>& families, const Sources
   const auto counts = sources.outbox.counts_by_cleanup();
   Family skipped =
       counter("hangup_cleanups_skipped_total", "Cleanups that an outcome calls for and that were not owed.");
-  for (const auto& cleanup : sources.config->cleanups) {
+  const auto running = sources.running();
+  for (const auto& cleanup : running->config->cleanups) {
     const auto found = counts.find(cleanup->name);
     const Counts own = found == counts.end() ? Counts() : found->second;
     for (Of& of : all) of.family.add({{"cleanup", cleanup->name}}, own.*of.count);
@@ -231,8 +232,9 @@ void add_servers(std::vector<prometheus::MetricFamily>& families,
 
 void add_upstreams(std::vector<prometheus::MetricFamily>& families, const Sources& sources) {
   std::vector<std::pair<std::string, upstream::UpstreamState>> upstreams;
-  for (std::size_t i = 0; i < sources.upstreams.size(); ++i)
-    upstreams.emplace_back(sources.config->upstreams[i]->name, upstream::state_of(*sources.upstreams[i]));
+  const auto running = sources.running();
+  for (std::size_t i = 0; i < running->upstreams.size(); ++i)
+    upstreams.emplace_back(running->config->upstreams[i]->name, upstream::state_of(*running->upstreams[i]));
   Family queued = gauge("hangup_upstream_queue_length", "Requests that wait for a connection.");
   Family requests = counter("hangup_upstream_requests_total",
                             "Requests that got a connection, by whether one was made for them or reused.");
@@ -253,7 +255,8 @@ void add_connections(std::vector<prometheus::MetricFamily>& families, const Sour
   Family accepted = counter("hangup_connections_accepted_total", "Connections accepted, by listener.");
   Family refused = counter("hangup_connections_refused_total",
                            "Connections that were closed again before they could carry a request.");
-  for (const downstream::SharedListener* listener : sources.listeners) {
+  const auto running = sources.running();
+  for (const auto& [name, listener] : running->listeners) {
     std::uint64_t all = 0;
     std::uint64_t full = 0;
     std::uint64_t client = 0;
@@ -264,7 +267,6 @@ void add_connections(std::vector<prometheus::MetricFamily>& families, const Sour
       client += counts.refused_client.value();
       arrival += counts.refused_arrival.value();
     });
-    const std::string& name = listener->config.name;
     open.add({{"listener", name}}, listener->limits.open());
     accepted.add({{"listener", name}}, all);
     refused.add({{"listener", name}, {"reason", "connections"}}, full);

@@ -12,10 +12,11 @@ std::vector<std::string> reasons_not_to_be_ready(const Sources& sources) {
   if (sources.draining()) reasons.emplace_back("draining");
   if (auto trouble = sources.outbox.trouble(); !trouble.empty())
     reasons.push_back("outbox: " + std::move(trouble));
-  for (std::size_t i = 0; i < sources.upstreams.size(); ++i) {
-    const config::Upstream& upstream = *sources.config->upstreams[i];
+  const auto running = sources.running();
+  for (std::size_t i = 0; i < running->upstreams.size(); ++i) {
+    const config::Upstream& upstream = *running->config->upstreams[i];
     if (!upstream.required) continue;
-    const upstream::UpstreamState state = upstream::state_of(*sources.upstreams[i]);
+    const upstream::UpstreamState state = upstream::state_of(*running->upstreams[i]);
     if (std::ranges::none_of(state.servers, &upstream::ServerState::up))
       reasons.push_back("upstream " + upstream.name + ": no server can be connected to");
   }

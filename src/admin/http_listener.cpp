@@ -24,9 +24,10 @@
 #include <hangup/net/socket.h>
 
 namespace hangup::admin {
-namespace {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
 
 // Operators' tools send little; what sends more is lost here.
 constexpr long most_head_bytes = 16 * 1024;

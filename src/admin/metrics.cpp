@@ -39,12 +39,12 @@ Answer metrics_answer(const Sources& sources, DeadLetters dead_letters) {
 void add_metrics_page(Pages& pages, const Office& office) {
   pages["/metrics"]["GET"] = [office](const Request&, const HttpListener::Reply& reply) {
     const Sources& sources = office.sources;
-    const bool has_file =
-        !sources.config->cleanups.empty() && sources.config->outbox.store == config::Outbox::Store::sqlite;
+    const auto config = sources.running()->config;
+    const bool has_file = !config->cleanups.empty() && config->outbox.store == config::Outbox::Store::sqlite;
     if (!has_file) return reply(metrics_answer(sources, std::nullopt));
     const auto dead_letters = std::make_shared<DeadLetters>();
     const auto ask = [&](Questions::Id id) {
-      office.files.post([id, dead_letters, config = sources.config, answered = office.questions.answering()] {
+      office.files.post([id, dead_letters, config, answered = office.questions.answering()] {
         answered(id, [dead_letters, count = count_dead_letters(*config)] { *dead_letters = count; });
       });
       return std::size_t{1};

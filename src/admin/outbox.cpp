@@ -25,7 +25,8 @@ constexpr const char* expected_change =
     R"(expected {"ids": ["WEBHOOK-ID", ...]} or {"all_dead": true}: curl -d '{"all_dead":true}')";
 
 bool has_file(const Sources& sources) {
-  return !sources.config->cleanups.empty() && sources.config->outbox.store == config::Outbox::Store::sqlite;
+  const auto config = sources.running()->config;
+  return !config->cleanups.empty() && config->outbox.store == config::Outbox::Store::sqlite;
 }
 
 // Runs `work` where it may wait for the disk, and replies with what it returns.
@@ -33,7 +34,7 @@ void with_file(const Office& office, const HttpListener::Reply& reply,
                std::function<Answer(const config::Config&)> work) {
   const auto answer = std::make_shared<Answer>();
   const auto ask = [&](Questions::Id id) {
-    office.files.post([id, answer, work = std::move(work), config = office.sources.config,
+    office.files.post([id, answer, work = std::move(work), config = office.sources.running()->config,
                        answered = office.questions.answering()] {
       answered(id, [answer, found = work(*config)]() mutable { *answer = std::move(found); });
     });

@@ -1,29 +1,29 @@
-#include "app/descriptors.h"
-#include "app/listener_tls.h"
+#include "app/generation.h"
+#include "app/next_generation.h"
+#include "app/systemd.h"
 #include "app/worker.h"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
+#include <filesystem>
+#include <future>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <hangup/admin/admin.h>
 #include <hangup/app/server.h>
 #include <hangup/cleanup/cleanup.h>
 #include <hangup/cleanup/open.h>
 #include <hangup/downstream/front_end.h>
-#include <hangup/net/socket.h>
 #include <hangup/observe/metrics.h>
-#include <hangup/proxy/bearer_tokens.h>
 
 namespace hangup::app {
 namespace {
@@ -32,82 +32,82 @@ constexpr auto ask_again = std::chrono::milliseconds(50);
 // How long cleanups that are still owed are delivered for, once the last exchange has ended.
 constexpr auto cleanup_patience = std::chrono::seconds(5);
 
-// One listening socket a worker. TCP ones share the address by SO_REUSEPORT, so that the kernel spreads
-// connections over the workers; a UNIX socket is one socket that all accept from.
-Result<std::vector<net::Fd>> open_sockets(const config::Listener& listener, std::size_t count) {
-  SocketAddress address = listener.address;
-  if (!address.is_unix() && address.port() != 0) {
-    // With SO_REUSEPORT, a second hangup would listen beside the first in silence.
-    auto probe = net::listen_on(address, {.backlog = 0});
-    if (!probe) return std::unexpected(probe.error());
-  }
-  std::vector<net::Fd> sockets;
-  while (sockets.size() < count) {
-    if (address.is_unix() && !sockets.empty()) {
-      sockets.emplace_back(::fcntl(sockets.front().get(), F_DUPFD_CLOEXEC, 0));
-      if (!sockets.back())
-        return std::unexpected(Error{std::string("cannot copy a descriptor: ") + std::strerror(errno)});
-      continue;
-    }
-    auto socket = net::listen_on(address, {.reuse_port = count > 1, .dead_peer = listener.dead_peer});
-    if (!socket) return std::unexpected(socket.error());
-    const auto bound = net::local_address(*socket);
-    if (!bound) return std::unexpected(bound.error());
-    if (!address.is_unix()) address = *bound;  // port 0 is the same for all
-    sockets.push_back(std::move(*socket));
-  }
-  return sockets;
+// How many earlier configurations may have exchanges in flight, and from how many on that is said.
+constexpr std::size_t most_generations = 64;
+constexpr std::size_t many_generations = 8;
+// For all workers to take up a new configuration: they do so within a turn of their loops.
+constexpr auto workers_patience = std::chrono::seconds(10);
+
+// What only a start can change, as it was at the start.
+std::shared_ptr<const config::Config> keep_fixed(const config::Config& read, const config::Config& running,
+                                                 spdlog::logger& log) {
+  auto kept = std::make_shared<config::Config>(read);
+  const auto keep = [&](auto config::Config::* member, std::string_view key) {
+    if (read.*member == running.*member) return;
+    log.warn("`{}` has changed, which needs a restart; what was read at the start stays", key);
+    (*kept).*member = running.*member;
+  };
+  keep(&config::Config::workers, "workers");
+  keep(&config::Config::admin, "admin");
+  keep(&config::Config::outbox, "outbox");
+  return kept;
+}
+
+std::vector<std::string> texts(const std::vector<config::Problem>& problems,
+                               const std::filesystem::path& file) {
+  std::vector<std::string> all;
+  for (const config::Problem& problem : problems) all.push_back(config::to_string(problem, file));
+  return all;
 }
 
 }  // namespace
 
 class Server::Impl {
  public:
-  explicit Impl(std::shared_ptr<const config::Config> config)
-      : config_(std::move(config)), router_(config_) {}
-  ~Impl() { remove_unix_sockets(); }
+  Impl(std::shared_ptr<const config::Config> config, std::shared_ptr<const InheritedSockets> inherited)
+      : config_(std::move(config)), inherited_(std::move(inherited)) {}
+  ~Impl() {
+    if (current_) remove_unix_sockets(nullptr);
+  }
 
   Result<void> start();
-  void reload();
+  bool reload();
   void reopen_logs();
   void drain(const std::function<bool()>& hurry);
   void on_drain_asked(std::function<void()> ask) { drain_asked_ = std::move(ask); }
-  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  bool workers_turn();
+  std::vector<SocketAddress> addresses() const;
 
  private:
-  // Something of a file that is read again while hangup runs.
-  struct Reloadable {
-    std::string what;  // "certificates of listener public"
-    std::function<Result<void>()> reload;
-  };
-
-  void open_access();
   Result<void> open_outbox();
   Result<void> open_admin();
   void ask_to_drain();
-  std::size_t ask_workers(const std::function<void(const proxy::Proxy&)>& question);
-  Result<void> share_descriptors();
-  Result<void> listen(downstream::SharedListener& listener);
-  Result<void> read_tls(const config::Listener& listener, std::size_t index);
+  std::size_t ask_workers(const admin::Sources::Question& question);
+  std::vector<std::string> try_reload();
+  std::vector<std::string> take_over(std::shared_ptr<const config::Config> config);
+  Result<void> may_follow(const config::Config& config);
+  void use(NextGeneration next);
+  void show(std::shared_ptr<const Generation> generation);
+  void log_listening(const std::vector<Generation::Listener>& listeners);
   bool wait_for_exchanges(const std::function<bool()>& hurry);
   void deliver_cleanups(const std::function<bool()>& hurry);
-  void remove_unix_sockets();
+  void remove_unix_sockets(const Generation* now);
 
   std::shared_ptr<const config::Config> config_;
-  const proxy::Router router_;
+  const std::shared_ptr<const InheritedSockets> inherited_;
   observe::Loggers loggers_;
-  std::unique_ptr<proxy::BearerTokens> tokens_;  // null without `auth`
+  std::shared_ptr<const cleanup::Credentials> credentials_;
   std::unique_ptr<cleanup::Outbox> outbox_;
-  std::vector<std::unique_ptr<downstream::SharedListener>> listeners_;
   observe::Metrics metrics_;
-  std::vector<std::shared_ptr<upstream::SharedUpstream>> upstreams_;  // as the configuration's
+  std::shared_ptr<const Generation> current_;
+  std::vector<std::weak_ptr<const Generation>> earlier_;  // those that have gone among them
   std::mutex workers_mutex_;  // for taking workers away, and asking them from another thread
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<SocketAddress> addresses_;
-  std::vector<Reloadable> reloadables_;
   std::atomic<bool> draining_ = false;
   std::function<void()> drain_asked_;
-  std::unique_ptr<admin::Admin> admin_;  // asks everybody
+  std::mutex running_mutex_;
+  std::shared_ptr<const admin::Running> running_;  // guarded by running_mutex_
+  std::unique_ptr<admin::Admin> admin_;            // asks everybody
 };
 
 Result<void> Server::Impl::start() {
@@ -115,72 +115,64 @@ Result<void> Server::Impl::start() {
   auto loggers = observe::open_loggers(config_->access_log, config_->log);
   if (!loggers) return std::unexpected(loggers.error());
   loggers_ = std::move(*loggers);
-  if (auto shared = share_descriptors(); !shared) return shared;
-  if (auto opened = open_outbox(); !opened) return opened;
-
-  open_access();
-
-  Shared shared{.config = config_,
-                .router = router_,
-                .tokens = tokens_.get(),
-                .upstreams = {},
-                .outbox = *outbox_,
-                .loggers = loggers_,
-                .metrics = metrics_};
-  for (const auto& upstream : config_->upstreams) {
-    auto made = upstream::make_shared_upstream(upstream);
-    if (!made) return std::unexpected(std::move(made.error()));
-    if (upstream->has_https()) {
-      reloadables_.push_back({"the TLS files of upstream " + upstream->name,
-                              [shared = *made] { return upstream::reload_tls(*shared); }});
-    }
-    upstreams_.push_back(*made);
-    shared.upstreams[upstream.get()] = std::move(*made);
-  }
-  for (unsigned i = 0; i < config_->workers; ++i) workers_.push_back(std::make_unique<Worker>(shared));
-  for (const auto& listener : listeners_) {
-    if (auto listening = listen(*listener); !listening) return listening;
-  }
-  if (auto opened = open_admin(); !opened) return opened;
-  for (const auto& worker : workers_) worker->start();
-  for (std::size_t i = 0; i < addresses_.size(); ++i) {
-    loggers_.log->info("listening name={} address={} workers={}", config_->listeners[i].name,
-                       addresses_[i].to_string(), workers_.size());
-  }
-  return {};
-}
-
-void Server::Impl::open_access() {
   if (::geteuid() == 0) {
     loggers_.log->warn(
         "hangup runs as root, which it never needs: run it as a user of its own; for ports below 1024 give "
         "that CAP_NET_BIND_SERVICE");
   }
-  if (!config_->auth) return;
-  tokens_ = std::make_unique<proxy::BearerTokens>(config_->auth->tokens);
-  reloadables_.push_back({"the tokens of auth", [this]() -> Result<void> {
-                            auto tokens = config::read_tokens(*config_->auth);
-                            if (tokens)
-                              return static_cast<void>(tokens_->replace(*std::move(tokens))), Result<void>{};
-                            std::string faults;
-                            for (const Error& fault : tokens.error())
-                              faults.append(faults.empty() ? "" : "; ").append(fault.message);
-                            return std::unexpected(Error{std::move(faults)});
-                          }});
+  if (auto opened = open_outbox(); !opened) return opened;
+  auto first = make_generation(config_, nullptr, *inherited_, *loggers_.log);
+  if (!first) return std::unexpected(std::move(first.error()));
+  show(first->generation);
+  const Shared shared{.outbox = *outbox_, .loggers = loggers_, .metrics = metrics_};
+  for (Worker::Sockets& sockets : first->sockets)
+    workers_.push_back(std::make_unique<Worker>(shared, current_, std::move(sockets)));
+  if (auto opened = open_admin(); !opened) return opened;
+  for (const auto& worker : workers_) worker->start();
+  log_listening(current_->listeners);
+  return {};
+}
+
+void Server::Impl::log_listening(const std::vector<Generation::Listener>& listeners) {
+  for (const Generation::Listener& listener : listeners) {
+    loggers_.log->info("listening name={} address={} workers={}", listener.config->name,
+                       listener.address.to_string(), workers_.size());
+  }
+}
+
+std::vector<SocketAddress> Server::Impl::addresses() const {
+  std::vector<SocketAddress> all;
+  for (const Generation::Listener& listener : current_->listeners) all.push_back(listener.address);
+  return all;
+}
+
+// From now on this is what is in effect.
+void Server::Impl::show(std::shared_ptr<const Generation> generation) {
+  auto running = std::make_shared<admin::Running>();
+  running->config = generation->config;
+  for (const auto& upstream : generation->config->upstreams)
+    running->upstreams.push_back(generation->upstreams.at(upstream.get()));
+  for (const Generation::Listener& listener : generation->listeners)
+    running->listeners.push_back({listener.config->name, listener.shared});
+  config_ = generation->config;
+  current_ = std::move(generation);
+  const std::scoped_lock lock(running_mutex_);
+  running_ = std::move(running);
 }
 
 Result<void> Server::Impl::open_admin() {
   if (!config_->admin) return {};
-  admin::Sources sources{.config = config_,
+  admin::Sources sources{.running =
+                             [this] {
+                               const std::scoped_lock lock(running_mutex_);
+                               return running_;
+                             },
                          .outbox = *outbox_,
                          .metrics = metrics_,
                          .loggers = loggers_,
-                         .upstreams = {upstreams_.begin(), upstreams_.end()},
-                         .listeners = {},
                          .draining = [this] { return draining_.load(); },
                          .drain = [this] { ask_to_drain(); },
                          .ask_workers = [this](const auto& question) { return ask_workers(question); }};
-  for (const auto& listener : listeners_) sources.listeners.push_back(listener.get());
   auto opened = admin::Admin::open(*config_->admin, std::move(sources));
   if (!opened) return std::unexpected(Error{"admin: " + opened.error().message});
   admin_ = std::move(*opened);
@@ -200,17 +192,22 @@ void Server::Impl::ask_to_drain() {
   if (!draining_.exchange(true) && drain_asked_) drain_asked_();
 }
 
-std::size_t Server::Impl::ask_workers(const std::function<void(const proxy::Proxy&)>& question) {
+std::size_t Server::Impl::ask_workers(const admin::Sources::Question& question) {
   const std::scoped_lock lock(workers_mutex_);
   for (const auto& worker : workers_) worker->ask(question);
   return workers_.size();
 }
 
-// With the cleanups of exchanges that an earlier process died with, each of which gets its line now. The
-// lines of attempts are JSON, which has no place among lines of another format.
+bool Server::Impl::workers_turn() {
+  const std::scoped_lock lock(workers_mutex_);
+  bool all = true;
+  for (const auto& worker : workers_) all = worker->turns() && all;
+  return all;
+}
+
+// With the cleanups of exchanges that an earlier process died with, each of which gets its line now.
 Result<void> Server::Impl::open_outbox() {
-  auto opened =
-      cleanup::open_outbox(*config_, config_->access_log.line ? nullptr : loggers_.access, loggers_.log);
+  auto opened = cleanup::open_outbox(*config_, loggers_.attempts, loggers_.log);
   if (!opened) return std::unexpected(opened.error());
   outbox_ = std::move(opened->outbox);
   observe::AccessLog access_log(loggers_.access, config_->access_log);
@@ -237,84 +234,114 @@ Result<void> Server::Impl::open_outbox() {
     access_log.write(record);
     counted.ended_unbegun(counted.route(exchange.route), record);
   }
-  if (config_->cleanups.empty()) return {};
-  reloadables_.push_back({"the TLS files of cleanups", [this]() -> Result<void> {
-                            auto read = cleanup::load_credentials(*config_);
-                            if (!read) return std::unexpected(std::move(read.error()));
-                            outbox_->use(std::move(*read));
-                            return {};
-                          }});
+  auto credentials = cleanup::load_credentials(*config_);
+  if (!credentials) return std::unexpected(std::move(credentials.error()));
+  credentials_ = std::move(*credentials);
   return {};
 }
 
-// Says how many connections each listener may have.
-Result<void> Server::Impl::share_descriptors() {
-  const std::size_t allowed = raise_descriptor_limit();
-  const auto plan = plan_descriptors(*config_, allowed);
-  if (!plan) return std::unexpected(plan.error());
-  for (std::size_t i = 0; i < config_->listeners.size(); ++i) {
-    const config::Listener& listener = config_->listeners[i];
-    const std::size_t connections = plan->connections[i];
-    if (connections < listener.connections.max) {
-      loggers_.log->warn(
-          "limits.connections lowered name={} from={} to={}: the limit on open files is {}, and all that the "
-          "configuration allows needs {}; raise it (LimitNOFILE= of systemd, --ulimit nofile= of Docker) or "
-          "lower limits.connections",
-          listener.name, listener.connections.max, connections, allowed, plan->needed);
-    }
-    listeners_.push_back(std::make_unique<downstream::SharedListener>(listener, connections, *loggers_.log));
+// ---- Reload
+
+bool Server::Impl::reload() {
+  const std::vector<std::string> problems = try_reload();
+  for (const std::string& problem : problems)
+    loggers_.log->error("cannot reload; what was read before stays: {}", problem);
+  return problems.empty();
+}
+
+std::vector<std::string> Server::Impl::try_reload() {
+  auto read = config::load(config_->file);
+  if (!read) return texts(read.error(), config_->file);
+  if (const auto problems = inherited_->problems(**read); !problems.empty())
+    return texts(problems, config_->file);
+  if (auto may = may_follow(**read); !may) return {std::move(may.error().message)};
+  return take_over(keep_fixed(**read, *config_, *loggers_.log));
+}
+
+Result<void> Server::Impl::may_follow(const config::Config& config) {
+  if (config_->cleanups.empty() && !config.cleanups.empty()) {
+    return std::unexpected(Error{
+        "`cleanups`: the first ones need an outbox, which is opened at the start only: restart hangup"});
+  }
+  std::erase_if(earlier_, [](const auto& generation) { return generation.expired(); });
+  if (earlier_.size() >= most_generations) {
+    return std::unexpected(Error{
+        std::to_string(earlier_.size()) +
+        " earlier configurations still have exchanges in flight, and no more are kept: let those end (see "
+        "/exchanges of the admin listener, and timeouts.total and tunnel of upstreams), or restart hangup"});
+  }
+  if (earlier_.size() >= many_generations) {
+    loggers_.log->warn("{} earlier configurations still have exchanges in flight, and are kept for them",
+                       earlier_.size());
   }
   return {};
 }
 
-Result<void> Server::Impl::listen(downstream::SharedListener& listener) {
-  auto sockets = open_sockets(listener.config, workers_.size());
-  if (!sockets) return std::unexpected(sockets.error());
-  const auto bound = net::local_address(sockets->front());
-  if (!bound) return std::unexpected(bound.error());
-  addresses_.push_back(*bound);
+// All that can fail comes first.
+std::vector<std::string> Server::Impl::take_over(std::shared_ptr<const config::Config> config) {
+  auto logs = observe::reopen(loggers_, config->access_log, config->log);
+  if (!logs) return {std::move(logs.error().message)};
+  auto credentials = cleanup::load_credentials(*config, credentials_);
+  if (!credentials) return {std::move(credentials.error().message)};
+  auto next = make_generation(std::move(config), current_.get(), *inherited_, *loggers_.log);
+  if (!next) return {std::move(next.error().message)};
+  (*logs)();
+  const config::Config& now = *next->generation->config;
+  observe::set_levels(loggers_, now.access_log, now.log);
+  credentials_ = std::move(*credentials);
+  outbox_->use(credentials_);
+  use(std::move(*next));
+  return {};
+}
+
+// New sockets listen already; those that are given up do so until their worker has taken up the new ones.
+void Server::Impl::use(NextGeneration next) {
+  for (const auto& commit : next.commit) commit();
+  std::vector<std::future<void>> taken;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    if (auto taken = workers_[i]->listen(listener, std::move((*sockets)[i])); !taken) return taken;
+    std::promise<void> done;
+    taken.push_back(done.get_future());
+    workers_[i]->use(next.generation, std::move(next.sockets[i]),
+                     [done = std::move(done)]() mutable { done.set_value(); });
   }
-  if (!listener.config.tls) return {};
-  const std::size_t index = addresses_.size() - 1;
-  reloadables_.push_back({"certificates of listener " + listener.config.name,
-                          [this, &config = listener.config, index] { return read_tls(config, index); }});
-  return read_tls(listener.config, index);
-}
+  const auto until = std::chrono::steady_clock::now() + workers_patience;
+  const auto missing = std::ranges::count_if(
+      taken, [&](const auto& each) { return each.wait_until(until) != std::future_status::ready; });
+  if (missing != 0)
+    loggers_.log->error("{} workers are stuck, and have not taken up the configuration yet", missing);
 
-// For all connections that come from now on.
-Result<void> Server::Impl::read_tls(const config::Listener& listener, std::size_t index) {
-  auto tls = make_listener_tls(listener);
-  if (!tls) return std::unexpected(std::move(tls.error()));
-  for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now())) {
-    loggers_.log->warn("listener name={}: {}", listener.name, warning);
+  const std::shared_ptr<const Generation> before = current_;
+  earlier_.emplace_back(before);
+  remove_unix_sockets(next.generation.get());
+  show(std::move(next.generation));
+  log_listening(next.added);
+  for (const Generation::Listener& listener : before->listeners) {
+    if (!keeps(*current_, listener))
+      loggers_.log->info("no longer listening name={} address={}", listener.config->name,
+                         listener.address.to_string());
   }
-  for (const auto& worker : workers_) worker->use_tls(index, *tls);
-  return {};
-}
-
-void Server::Impl::reload() {
-  for (const Reloadable& reloadable : reloadables_) {
-    if (auto reloaded = reloadable.reload(); reloaded) {
-      loggers_.log->info("reloaded {}", reloadable.what);
-    } else {
-      loggers_.log->error("cannot reload {}; what was read before stays: {}", reloadable.what,
-                          reloaded.error().message);
-    }
-  }
+  loggers_.log->info("reloaded {}", config_->file.string());
 }
 
 void Server::Impl::reopen_logs() {
-  for (const observe::ReopenableLog& file : loggers_.reopenable) {
-    if (auto reopened = file.reopen(); reopened) {
-      loggers_.log->info("reopened {} path={}", file.name, file.path);
-    } else {
-      loggers_.log->error("cannot reopen {}; what it wrote to before stays: {}", file.name,
-                          reopened.error().message);
-    }
+  auto reopened = observe::reopen(loggers_, config_->access_log, config_->log);
+  if (!reopened)
+    return loggers_.log->error("cannot reopen the logs, which go on as before: {}", reopened.error().message);
+  (*reopened)();
+  loggers_.log->info("reopened the logs access_log={} log={}",
+                     config_->access_log.enabled ? config_->access_log.path : "off", config_->log.path);
+}
+
+// Of listeners that `now` does not have; null for nothing at all.
+void Server::Impl::remove_unix_sockets(const Generation* now) {
+  for (const Generation::Listener& listener : current_->listeners) {
+    if (!listener.config->address.is_unix() || !listener.config->inherited.empty()) continue;
+    if (now != nullptr && keeps(*now, listener)) continue;
+    ::unlink(reinterpret_cast<const sockaddr_un*>(listener.address.data())->sun_path);
   }
 }
+
+// ---- The end
 
 void Server::Impl::drain(const std::function<bool()>& hurry) {
   loggers_.log->info("draining for up to {}", format_duration(config_->drain));
@@ -350,14 +377,11 @@ void Server::Impl::deliver_cleanups(const std::function<bool()>& hurry) {
   }
 }
 
-void Server::Impl::remove_unix_sockets() {
-  for (const SocketAddress& address : addresses_) {
-    if (address.is_unix()) ::unlink(reinterpret_cast<const sockaddr_un*>(address.data())->sun_path);
-  }
+Server::Server(std::shared_ptr<const config::Config> config,
+               std::shared_ptr<const InheritedSockets> inherited)
+    : impl_(std::make_unique<Impl>(
+          std::move(config), inherited ? std::move(inherited) : std::make_shared<const InheritedSockets>())) {
 }
-
-Server::Server(std::shared_ptr<const config::Config> config)
-    : impl_(std::make_unique<Impl>(std::move(config))) {}
 Server::~Server() = default;
 void Server::on_drain_asked(std::function<void()> ask) {
   impl_->on_drain_asked(std::move(ask));
@@ -368,8 +392,11 @@ Result<void> Server::start() {
 std::vector<SocketAddress> Server::addresses() const {
   return impl_->addresses();
 }
-void Server::reload() {
-  impl_->reload();
+bool Server::reload() {
+  return impl_->reload();
+}
+bool Server::workers_turn() {
+  return impl_->workers_turn();
 }
 void Server::reopen_logs() {
   impl_->reopen_logs();

@@ -5,6 +5,9 @@
 namespace hangup::cleanup {
 namespace {
 
+// Those of earlier configurations included.
+constexpr std::size_t most_entries = 10'000;
+
 bool names_files(const config::ClientTls& tls) {
   return !tls.ca.empty() || !tls.certificate.empty();
 }
@@ -30,7 +33,8 @@ Result<std::shared_ptr<const net::TlsClient>> make_client(const config::ClientTl
 
 }  // namespace
 
-Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Config& config) {
+Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Config& config,
+                                                             const Credentials* before) {
   const auto credentials = std::make_shared<Credentials>();
   auto system = net::TlsClient::make({});
   if (!system) return std::unexpected(std::move(system.error()));
@@ -65,7 +69,20 @@ Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Confi
       entry.at_upstream.insert_or_assign(upstream->name, std::move(*both));
     }
   }
+  if (before != nullptr) credentials->keep_removed(*before);
   return credentials;
+}
+
+void Credentials::keep_removed(const Credentials& before) {
+  for (const auto& [name, entry] : before.by_name_) {
+    if (by_name_.size() == most_entries) break;
+    const auto [kept, is_removed] = by_name_.emplace(name, entry);
+    if (is_removed && !entry.own_allow) kept->second.allow = defaults_.allow;
+  }
+  for (const auto& [name, client] : before.upstreams_) {
+    if (upstreams_.size() == most_entries) break;
+    upstreams_.emplace(name, client);
+  }
 }
 
 const Credentials::Entry& Credentials::of(std::string_view cleanup) const {
@@ -99,8 +116,9 @@ std::string Credentials::kinship(const Delivery& delivery, bool https) const {
   return kin;
 }
 
-Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config) {
-  return Credentials::load(config);
+Result<std::shared_ptr<const Credentials>> load_credentials(
+    const config::Config& config, const std::shared_ptr<const Credentials>& before) {
+  return Credentials::load(config, before.get());
 }
 
 }  // namespace hangup::cleanup

@@ -31,7 +31,8 @@ class Credentials {
   };
 
   // The error names the cleanup or upstream, the file and what is wrong with it.
-  static Result<std::shared_ptr<const Credentials>> load(const config::Config& config);
+  static Result<std::shared_ptr<const Credentials>> load(const config::Config& config,
+                                                         const Credentials* before = nullptr);
 
   // Of a name that the configuration does not have any more: no keys, nothing of its own.
   const Entry& of(std::string_view cleanup) const;
@@ -43,6 +44,8 @@ class Credentials {
   std::string kinship(const Delivery& delivery, bool https) const;
 
  private:
+  void keep_removed(const Credentials& before);
+
   std::shared_ptr<const net::TlsClient> system_;
   Entry defaults_;
   std::map<std::string, Entry, std::less<>> by_name_;

@@ -9,6 +9,7 @@ namespace {
 constexpr std::uint64_t most_head_bytes = 16 * 1024 * 1024;
 constexpr std::uint64_t most_body_bytes = std::uint64_t{1} << 50;
 constexpr std::uint64_t most_connections = 10'000'000;
+constexpr std::string_view inherited_prefix = "fd:";
 
 void read_limits(Section& section, Listener& listener) {
   section.bytes("header_bytes", listener.head.head_bytes, 256, most_head_bytes);
@@ -30,12 +31,33 @@ void read_timeouts(Section& section, Listener::Timeouts& timeouts) {
   section.duration("write_idle", timeouts.write_idle);
 }
 
+// What systemd takes for the name of a descriptor (sd_listen_fds_with_names(3)).
+bool is_descriptor_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 &&
+         std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7F && c != ':'; });
+}
+
+bool read_inherited(Reader& reader, const Node& node, std::string name, Listener& listener) {
+  if (!is_descriptor_name(name)) {
+    reader.problem(node.position,
+                   "`address`: " + shown(name) +
+                       " is no name of a socket that systemd passes: expected fd:NAME with the "
+                       "FileDescriptorName= of a socket unit");
+    return false;
+  }
+  listener.inherited = std::move(name);
+  return true;
+}
+
 bool read_address(Section& section, Listener& listener) {
-  const Node* node =
-      section.required("address", "where to listen, such as 0.0.0.0:8080, [::]:8080 or unix:/run/x.sock");
+  const Node* node = section.required(
+      "address", "where to listen, such as 0.0.0.0:8080, [::]:8080, unix:/run/x.sock or fd:NAME");
   if (node == nullptr) return false;
   const auto text = section.reader().text(*node, "address", "an address such as 0.0.0.0:8080");
   if (!text) return false;
+  listener.position = node->position;
+  if (text->value.starts_with(inherited_prefix))
+    return read_inherited(section.reader(), *node, text->value.substr(inherited_prefix.size()), listener);
   const auto address = SocketAddress::parse(text->value);
   if (!address) {
     section.reader().problem(node->position, "`address`: " + address.error().message);
@@ -50,6 +72,10 @@ const Node& position_source(const Node& mapping, std::string_view key) {
   return entry == nullptr ? mapping : *entry->value;
 }
 
+bool is_somewhere(const Listener& listener) {
+  return !listener.inherited.empty() || listener.address.size() != 0;
+}
+
 // The kernel would share connections out among listeners of one address.
 void check_unique(Reader& reader, const Node& node, const Listener& listener,
                   const std::vector<Listener>& others) {
@@ -58,12 +84,12 @@ void check_unique(Reader& reader, const Node& node, const Listener& listener,
       reader.problem(position_source(node, "name").position,
                      "duplicate listener name " + shown(listener.name) + ": names are unique");
     }
-    const bool is_any_port = !listener.address.is_unix() && listener.address.port() == 0;
-    if (listener.address.size() != 0 && !is_any_port && other.address.size() != 0 &&
-        other.address.to_string() == listener.address.to_string()) {
-      reader.problem(position_source(node, "address").position,
-                     "duplicate address " + shown(listener.address.to_string()) + ": listener " +
-                         shown(other.name) + " has it already");
+    const bool any_port =
+        listener.inherited.empty() && !listener.address.is_unix() && listener.address.port() == 0;
+    if (is_somewhere(listener) && !any_port && is_somewhere(other) && other.where() == listener.where()) {
+      reader.problem(position_source(node, "address").position, "duplicate address " +
+                                                                    shown(listener.where()) + ": listener " +
+                                                                    shown(other.name) + " has it already");
     }
   }
 }
@@ -87,7 +113,7 @@ void read_listeners(Section& root, Config& config) {
     section.section("limits", [&](Section& limits) { read_limits(limits, listener); });
     section.section("timeouts", [&](Section& timeouts) { read_timeouts(timeouts, listener.timeouts); });
     section.finish();
-    if (listener.name.empty() && has_address) listener.name = listener.address.to_string();
+    if (listener.name.empty() && has_address) listener.name = listener.where();
     check_unique(reader, *item, listener, config.listeners);
     if (listener.tls && !listener.tls->client_subject_header.empty())
       config.client_subject_headers.push_back(listener.tls->client_subject_header);

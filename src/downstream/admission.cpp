@@ -22,7 +22,7 @@ Admission::Admission(net::EventLoop& loop, SharedListener& shared, Host& host)
       full_(loop, shared.full,
             [this](std::uint64_t times) {
               shared_.log.warn("listener is full name={} limits.connections={}: new connections {} times={}",
-                               shared_.config.name, shared_.limits.most(),
+                               host_.listener()->name, shared_.limits.most(),
                                shared_.limits.waits_when_full() ? "wait for one to close" : "get 503", times);
             }),
       client_full_(loop, shared.client_full,
@@ -30,13 +30,13 @@ Admission::Admission(net::EventLoop& loop, SharedListener& shared, Host& host)
                      shared_.log.warn(
                          "client has too many connections, more get 503 name={} client={} "
                          "limits.connections_per_client={} times={}",
-                         shared_.config.name, refused_client_, shared_.limits.most_of_a_client(), times);
+                         host_.listener()->name, refused_client_, shared_.limits.most_of_a_client(), times);
                    }),
       accept_failed_(loop, shared.accept_failed, [this](std::uint64_t times) {
         shared_.log.error(
             "cannot accept connections, they wait name={} error=\"{}\" times={}: raise the limit on open "
             "files, or lower limits.connections",
-            shared_.config.name, std::strerror(accept_error_), times);
+            host_.listener()->name, std::strerror(accept_error_), times);
       }) {
   waiter_.wake = [this] {
     loop_.post([this, alive = std::weak_ptr(alive_)] {
@@ -110,7 +110,7 @@ bool Admission::name_client(ConnectionPlace& place, const SocketAddress& client)
 }
 
 void Admission::refuse(Newcomer newcomer, std::string_view why) {
-  if (shared_.config.tls) return;
+  if (host_.listener()->tls) return;
   refusals_.refuse(std::move(newcomer.seat), std::move(newcomer.socket), why);
 }
 

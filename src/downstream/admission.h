@@ -35,6 +35,7 @@ class Admission {
     virtual void resume_accepting() = 0;
     // A connection that was held has a place now.
     virtual void on_admitted(Newcomer newcomer) = 0;
+    virtual const std::shared_ptr<const config::Listener>& listener() const = 0;
 
    protected:
     ~Host() = default;

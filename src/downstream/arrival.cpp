@@ -23,10 +23,11 @@ void set_client(ClientInfo& client, const SocketAddress& address) {
 
 }  // namespace
 
-Arrival::Arrival(Owner& owner, Admission::Newcomer newcomer) : owner_(owner), client_(newcomer.peer) {
+Arrival::Arrival(Owner& owner, Admission::Newcomer newcomer)
+    : owner_(owner), client_(newcomer.peer), tls_(owner.tls()) {
   arrived_.seat = std::move(newcomer.seat);
   arrived_.place = std::move(newcomer.place);
-  arrived_.client.listener = &owner.listener();
+  arrived_.client.listener = owner.listener();
   set_client(arrived_.client, client_);
   arrived_.transport = std::make_unique<net::Transport>(owner.loop(), std::move(newcomer.socket), *this);
 }
@@ -39,18 +40,23 @@ Arrival::~Arrival() {
 }
 
 void Arrival::start() {
-  const config::Listener& listener = owner_.listener();
-  if (listener.proxy_protocol) {
-    if (!listener.trusted_proxies.contains(client_)) {
+  if (listener().proxy_protocol) {
+    if (!listener().trusted_proxies.contains(client_)) {
       return fail("it is not one of trusted_proxies, and has to be for proxy_protocol: accept", false);
     }
-  } else if (listener.tls) {
+  } else if (listener().tls) {
     state_ = State::first_byte;
   } else {
     return arrive();
   }
-  deadline_ = owner_.loop().make_timer([this] { on_deadline(); });
-  deadline_->set(later(owner_.loop().now(), listener.timeouts.handshake));
+  timer_ = owner_.loop().make_timer([this] { on_deadline(); });
+  deadline_ = later(owner_.loop().now(), listener().timeouts.handshake);
+  timer_->set(deadline_);
+}
+
+void Arrival::end_by(MonoTime deadline) {
+  deadline_ = std::min(deadline_, deadline);
+  timer_->set(deadline_);
 }
 
 void Arrival::on_ready(net::Readiness ready) {
@@ -116,7 +122,7 @@ bool Arrival::read_proxy_header() {
     refuse();
     return false;
   }
-  if (owner_.listener().tls) {
+  if (listener().tls) {
     state_ = State::first_byte;
     return true;
   }
@@ -131,7 +137,7 @@ bool Arrival::look_at_first_byte() {
     arrive(Refusal{Outcome::rejected, 400, "this port speaks TLS: use https"});
     return false;
   }
-  arrived_.transport->start_tls(owner_.tls()->accept());
+  arrived_.transport->start_tls(tls_->accept());
   state_ = State::handshake;
   return true;
 }
@@ -169,7 +175,7 @@ void Arrival::on_deadline() {
 
 void Arrival::end() {
   state_ = State::ended;
-  if (deadline_) deadline_->cancel();
+  if (timer_) timer_->cancel();
 }
 
 void Arrival::arrive(std::optional<Refusal> refusal) {

@@ -39,10 +39,10 @@ class Arrival final : public net::Transport::Handler {
   class Owner {
    public:
     virtual net::EventLoop& loop() = 0;
-    virtual const config::Listener& listener() const = 0;
+    virtual const std::shared_ptr<const config::Listener>& listener() const = 0;
     virtual RequestSink& sink() = 0;
     virtual ConnectionCounts& counts() = 0;
-    virtual const net::TlsServer* tls() = 0;
+    virtual const std::shared_ptr<const net::TlsServer>& tls() const = 0;
     // Who the client is, as a PROXY header says. False: it may have no more connections.
     virtual bool name_client(ConnectionPlace& place, const SocketAddress& client) = 0;
     // The end of an arrival; it is to be destroyed, but not from inside these calls.
@@ -62,6 +62,8 @@ class Arrival final : public net::Transport::Handler {
   void start();
   // Ends it, in silence.
   void close();
+  // Gives it no longer than that.
+  void end_by(MonoTime deadline);
 
   std::list<std::unique_ptr<Arrival>>::iterator self;  // the owner's
 
@@ -73,6 +75,7 @@ class Arrival final : public net::Transport::Handler {
     ended,
   };
 
+  const config::Listener& listener() const { return *arrived_.client.listener; }
   void on_ready(net::Readiness ready) override;
   void go_on();
   bool read_proxy_header();
@@ -90,7 +93,9 @@ class Arrival final : public net::Transport::Handler {
   Owner& owner_;
   Arrived arrived_;
   SocketAddress client_;
-  std::unique_ptr<Timer> deadline_;
+  const std::shared_ptr<const net::TlsServer> tls_;  // of the time when it came, as its listener
+  std::unique_ptr<Timer> timer_;
+  MonoTime deadline_{};
   State state_ = State::proxy_header;
 };
 

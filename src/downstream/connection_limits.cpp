@@ -47,10 +47,17 @@ bool ConnectionPlace::name_client(const SocketAddress& client) {
 }
 
 ConnectionLimits::ConnectionLimits(const config::Listener::Connections& config, std::size_t most)
-    : config_(config), most_(most) {}
+    : when_full_(config.when_full), most_(most), most_of_a_client_(config.per_client) {}
+
+void ConnectionLimits::change(const config::Listener::Connections& config, std::size_t most) {
+  when_full_.store(config.when_full);
+  most_of_a_client_.store(config.per_client);
+  most_.store(most);
+  pass_on();  // there may be more places now
+}
 
 ConnectionPlace ConnectionLimits::take() {
-  return take_one(open_, most_) ? ConnectionPlace(*this) : ConnectionPlace();
+  return take_one(open_, most()) ? ConnectionPlace(*this) : ConnectionPlace();
 }
 
 ConnectionPlace ConnectionLimits::take_or_wait(Waiter& waiter) {
@@ -66,7 +73,7 @@ ConnectionPlace ConnectionLimits::take_or_wait(Waiter& waiter) {
 }
 
 void ConnectionLimits::pass_on() {
-  if (waiting_.load() != 0 && open_.load() < most_) wake_one();
+  if (waiting_.load() != 0 && open_.load() < most()) wake_one();
 }
 
 void ConnectionLimits::forget(Waiter& waiter) {
@@ -105,7 +112,7 @@ bool ConnectionLimits::add_client(std::uint64_t client) {
   Shard& shard = shard_of(client);
   const std::scoped_lock lock(shard.mutex);
   std::size_t& open = shard.open[client];
-  if (open >= config_.per_client) return false;
+  if (open >= most_of_a_client()) return false;
   ++open;
   return true;
 }

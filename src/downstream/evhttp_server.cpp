@@ -12,6 +12,8 @@
 #include <string_view>
 #include <utility>
 
+#include <hangup/net/socket.h>
+
 namespace hangup::downstream {
 
 static_assert(
@@ -89,6 +91,10 @@ EvhttpServer::~EvhttpServer() {
 void EvhttpServer::stop_accepting() {
   accepting_->stop();
   if (bound_ != nullptr) evhttp_del_accept_socket(http_, std::exchange(bound_, nullptr));
+}
+
+void EvhttpServer::set_dead_peer(Duration dead_peer) {
+  if (bound_ != nullptr) net::set_dead_peer(evhttp_bound_socket_get_fd(bound_), dead_peer);
 }
 
 bufferevent* EvhttpServer::on_new_buffer(event_base* base, void* self) {

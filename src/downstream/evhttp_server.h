@@ -8,6 +8,7 @@
 #include <optional>
 
 #include <hangup/base/address.h>
+#include <hangup/base/clock.h>
 #include <hangup/downstream/connection_limits.h>
 #include <hangup/net/accepting.h>
 #include <hangup/net/event_loop.h>
@@ -77,6 +78,8 @@ class EvhttpServer {
   void resume_accepting() { accepting_->resume(); }
   // For good.
   void stop_accepting();
+  // Of the connections to come.
+  void set_dead_peer(Duration dead_peer);
 
  private:
   friend class EvhttpSeat;

@@ -3,6 +3,8 @@
 #include "downstream/evhttp_server.h"
 #include "downstream/http1_connection.h"
 
+#include <algorithm>
+#include <chrono>
 #include <list>
 #include <utility>
 
@@ -12,34 +14,53 @@
 namespace hangup::downstream {
 namespace {
 
+// How long a connection that has just been made may take to ask for something, when hangup drains.
+constexpr auto newcomers_patience = std::chrono::seconds(1);
+
 class EvhttpFrontEnd final : public FrontEnd,
                              public EvhttpServer::Host,
                              public Admission::Host,
                              public Arrival::Owner,
                              public Http1Connection::Owner {
  public:
-  EvhttpFrontEnd(net::EventLoop& loop, net::Fd listening, SharedListener& shared, RequestSink& sink)
+  EvhttpFrontEnd(net::EventLoop& loop, net::Fd listening, SharedListener& shared, Terms terms)
       : loop_(loop),
-        listener_(shared.config),
-        sink_(sink),
+        listener_(std::move(terms.listener)),
+        tls_(std::move(terms.tls)),
+        sink_(&terms.sink),
         server_(loop, std::move(listening), *this),
         admission_(loop, shared, *this),
         silence_timer_(loop.make_timer([this] { look_for_silence(); })) {
     look_for_silence();
   }
 
+  void use(Terms terms) override {
+    if (terms.listener->dead_peer != listener_->dead_peer) {
+      server_.set_dead_peer(terms.listener->dead_peer);
+      silence_timer_->set(loop_.now());
+    }
+    listener_ = std::move(terms.listener);
+    tls_ = std::move(terms.tls);
+    sink_ = &terms.sink;
+    for (const auto& connection : connections_) connection->follow_reload();
+  }
+  void use(RequestSink& sink) override { sink_ = &sink; }
   void drain() override {
     draining_ = true;
     server_.stop_accepting();
     admission_.drain();
-    while (!arrivals_.empty()) arrivals_.front()->close();
+    newcomers_until_ = loop_.now() + newcomers_patience;
+    for (const auto& arrival : arrivals_) arrival->end_by(newcomers_until_);
     for (auto next = connections_.begin(); next != connections_.end();) {
       Http1Connection& connection = **next++;  // it may leave the list
-      connection.drain();
+      connection.drain(newcomers_until_);
     }
   }
   std::size_t connections() const override { return arrivals_.size() + connections_.size(); }
-  void use_tls(std::shared_ptr<const net::TlsServer> tls) override { tls_ = std::move(tls); }
+  std::size_t awaited() const override {
+    const auto some = std::ranges::count_if(connections_, [](const auto& each) { return each->awaited(); });
+    return arrivals_.size() + static_cast<std::size_t>(some);
+  }
 
  private:
   ConnectionPlace on_accepting() override { return admission_.place(); }
@@ -53,7 +74,7 @@ class EvhttpFrontEnd final : public FrontEnd,
   }
   void on_admitted(Admission::Newcomer newcomer) override {
     // With the PROXY protocol, who the client is becomes known when it has arrived.
-    if (!listener_.proxy_protocol && !admission_.admit_client(newcomer)) return;
+    if (!listener_->proxy_protocol && !admission_.admit_client(newcomer)) return;
     arrivals_.push_front(std::make_unique<Arrival>(*this, std::move(newcomer)));
     arrivals_.front()->self = arrivals_.begin();
     arrivals_.front()->start();
@@ -66,6 +87,7 @@ class EvhttpFrontEnd final : public FrontEnd,
     remove(arrival);
     connections_.push_front(std::make_unique<Http1Connection>(*this, std::move(arrived)));
     connections_.front()->self = connections_.begin();
+    if (draining_) connections_.front()->drain(newcomers_until_);
   }
   void on_not_arrived(Arrival& arrival) override { remove(arrival); }
   bool name_client(ConnectionPlace& place, const SocketAddress& client) override {
@@ -80,13 +102,13 @@ class EvhttpFrontEnd final : public FrontEnd,
     loop_.defer([gone = std::move(*self)] {});
     arrivals_.erase(self);
   }
-  const net::TlsServer* tls() override { return tls_.get(); }
+  const std::shared_ptr<const net::TlsServer>& tls() const override { return tls_; }
 
   // Keepalive finds who vanished while nothing was on its way to it. For the others the kernel has
   // TCP_USER_TIMEOUT, but that also ends connections whose client answers and only takes no more for a while.
   // Four looks within the time, for connections silent for three quarters of it: gone when it is over.
   void look_for_silence() {
-    const Duration quarter = listener_.dead_peer / 4;
+    const Duration quarter = listener_->dead_peer / 4;
     silence_timer_->set(loop_.now() + quarter);
     for (auto next = connections_.begin(); next != connections_.end();) {
       Http1Connection& connection = **next++;  // it may leave the list
@@ -95,8 +117,8 @@ class EvhttpFrontEnd final : public FrontEnd,
   }
 
   net::EventLoop& loop() override { return loop_; }
-  const config::Listener& listener() const override { return listener_; }
-  RequestSink& sink() override { return sink_; }
+  const std::shared_ptr<const config::Listener>& listener() const override { return listener_; }
+  RequestSink& sink() override { return *sink_; }
   ConnectionCounts& counts() override { return admission_.counts(); }
   bool draining() const override { return draining_; }
   void on_closed(Http1Connection& connection) override {
@@ -106,10 +128,11 @@ class EvhttpFrontEnd final : public FrontEnd,
   }
 
   net::EventLoop& loop_;
-  const config::Listener& listener_;
-  RequestSink& sink_;
-  bool draining_ = false;
+  std::shared_ptr<const config::Listener> listener_;
   std::shared_ptr<const net::TlsServer> tls_;
+  RequestSink* sink_;
+  bool draining_ = false;
+  MonoTime newcomers_until_{};
   EvhttpServer server_;
   // Destroyed before server_, whose seats they hold.
   Admission admission_;
@@ -124,9 +147,9 @@ std::vector<std::string> protocols() {
   return {"http/1.1"};
 }
 
-Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
-                                                 SharedListener& shared, RequestSink& sink) {
-  return std::make_unique<EvhttpFrontEnd>(loop, std::move(listening), shared, sink);
+std::unique_ptr<FrontEnd> make_front_end(net::EventLoop& loop, net::Fd listening, SharedListener& shared,
+                                         Terms terms) {
+  return std::make_unique<EvhttpFrontEnd>(loop, std::move(listening), shared, std::move(terms));
 }
 
 }  // namespace hangup::downstream

@@ -43,9 +43,10 @@ Http1Connection::Http1Connection(Owner& owner, Arrived arrived)
       refusal_(std::move(arrived.refusal)),
       fin_(arrived.fin),
       unread_(arrived.waited),
-      parser_(owner.listener().head),
+      parser_(listener().head),
       output_(owner.loop()) {
   transport_->set_handler(*this);
+  take_up_listener();  // it may be another one than that which it arrived under
   if (arrived.waited) transport_->poke();
   enter(State::idle);
 }
@@ -59,7 +60,7 @@ Http1Connection::~Http1Connection() {
 void Http1Connection::enter(State state) {
   state_ = state;
   if (state == State::exchange) return update_timer();
-  const auto& timeouts = owner_.listener().timeouts;
+  const auto& timeouts = listener().timeouts;
   const MonoTime now = owner_.loop().now();
   if (state == State::idle) {
     state_deadline_ = now + timeouts.idle;
@@ -70,6 +71,18 @@ void Http1Connection::enter(State state) {
     state_deadline_ = now + linger_time;
   }
   update_timer();
+}
+
+void Http1Connection::follow_reload() {
+  if (state_ == State::idle) take_up_listener();
+}
+
+void Http1Connection::take_up_listener() {
+  if (client_->listener == owner_.listener()) return;
+  ClientInfo client = *client_;
+  client.listener = owner_.listener();
+  client_ = std::make_shared<const ClientInfo>(std::move(client));
+  parser_ = http::RequestHeadParser(listener().head);
 }
 
 // ---- What the socket tells
@@ -198,8 +211,7 @@ std::size_t Http1Connection::read_head(std::string_view bytes) {
   decoder_ = http::BodyDecoder(head.framing);
   paused_ = true;
   enter(State::exchange);
-  if (head.framing.kind == http::Framing::Kind::length &&
-      head.framing.length > owner_.listener().body_bytes.count) {
+  if (head.framing.kind == http::Framing::Kind::length && head.framing.length > listener().body_bytes.count) {
     const http::ParseError too_long = body_too_long();
     refuse({Outcome::rejected, too_long.status, too_long.message}, std::move(head));
     return *size;
@@ -218,7 +230,7 @@ std::size_t Http1Connection::read_body(std::string_view bytes) {
     const auto step = decoder_.decode(bytes.substr(consumed));
     if (!step) return fail_body(step.error(), bytes);
     received_ += step->payload.size();
-    if (!tunnel_ && received_ > owner_.listener().body_bytes.count) return fail_body(body_too_long(), bytes);
+    if (!tunnel_ && received_ > listener().body_bytes.count) return fail_body(body_too_long(), bytes);
     run.add(step->payload);
     consumed += step->consumed;
   }
@@ -385,7 +397,7 @@ bool Http1Connection::sent_all(const net::IoResult& result) {
       update_timer();
     }
   } else if (result.bytes > 0 || !write_deadline_) {
-    write_deadline_ = owner_.loop().now() + owner_.listener().timeouts.write_idle;
+    write_deadline_ = owner_.loop().now() + listener().timeouts.write_idle;
     update_timer();
   }
   return all;
@@ -457,6 +469,7 @@ void Http1Connection::end_response() {
   const bool whole = decoder_.done() && !body_failed_;
   if (seat_->announced()) seat_->complete();
   observer_ = nullptr;
+  served_ = true;
   body_deadline_.reset();
   probe_deadline_.reset();
   probe_end_.reset();
@@ -474,6 +487,7 @@ void Http1Connection::end_response() {
     return;
   }
   decoder_ = {};
+  take_up_listener();
   enter(State::idle);
   if (!input_.empty()) transport_->poke();
 }
@@ -504,10 +518,13 @@ void Http1Connection::client_gone() {
   close();
 }
 
-void Http1Connection::drain() {
+void Http1Connection::drain(MonoTime newcomers_until) {
   // A request that has come by now, even if only to the kernel, is answered.
   if (state_ == State::idle) on_ready({.readable = true});
-  if (state_ == State::idle) close();
+  if (state_ != State::idle) return;
+  if (served_) return close();
+  state_deadline_ = std::min(state_deadline_, newcomers_until);
+  update_timer();
 }
 
 void Http1Connection::look_for_silence(Duration limit) {
@@ -533,7 +550,7 @@ void Http1Connection::close() {
 
 void Http1Connection::set_body_deadline() {
   if (!decoder_.done() && !paused_ && !body_failed_ && !tunnel_) {
-    body_deadline_ = owner_.loop().now() + owner_.listener().timeouts.body_idle;
+    body_deadline_ = owner_.loop().now() + listener().timeouts.body_idle;
   } else if (body_deadline_) {
     body_deadline_.reset();
   } else {

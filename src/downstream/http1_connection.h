@@ -26,7 +26,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   class Owner {
    public:
     virtual net::EventLoop& loop() = 0;
-    virtual const config::Listener& listener() const = 0;
+    virtual const std::shared_ptr<const config::Listener>& listener() const = 0;
     virtual RequestSink& sink() = 0;
     virtual bool draining() const = 0;
     // The connection has closed; it is to be destroyed, but not from inside this call.
@@ -39,8 +39,13 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   Http1Connection(Owner& owner, Arrived arrived);
   virtual ~Http1Connection();
 
-  // Closes if nothing is under way; otherwise after the answer.
-  void drain();
+  // Closes if nothing is under way; otherwise after the answer. A client that has not asked for anything yet
+  // may do so until `newcomers_until`.
+  void drain(MonoTime newcomers_until);
+  // Its client has asked for something that is not whole, or is still to ask for the first time.
+  bool awaited() const { return state_ == State::head || (state_ == State::idle && !served_); }
+  // Takes up the owner's listener, if nothing is under way: otherwise it does so before the next request.
+  void follow_reload();
 
   // From time to time: finds a client that vanished while something was on its way to it, of which no event
   // tells for many minutes.
@@ -72,8 +77,10 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   };
   enum class BodyFormat : std::uint8_t { none, plain, chunked };
 
+  const config::Listener& listener() const { return *client_->listener; }
   void on_ready(net::Readiness ready) override;
   void enter(State state);
+  void take_up_listener();
 
   bool takes() const;
   bool reading() const;
@@ -112,6 +119,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
 
   State state_ = State::idle;
   // The connection.
+  bool served_ = false;    // a request was answered
   bool fin_ = false;       // the client has sent FIN
   bool read_end_ = false;  // and everything before it was read
   bool dead_ = false;      // a write failed: found inside a call of the observer's, told it in the next turn

@@ -80,15 +80,15 @@ class Asker final : net::Transport::Handler {
 Result<void> self_test() {
   net::EventLoop loop;
   Answerer answerer;
-  const config::Listener listener;
+  const auto listener = std::make_shared<const config::Listener>();
   spdlog::logger no_log("none");
-  SharedListener shared(listener, listener.connections.max, no_log);
+  SharedListener shared(*listener, listener->connections.max, no_log);
   auto listening = net::listen_on(*SocketAddress::parse("127.0.0.1:0"), {});
   if (!listening) return std::unexpected(listening.error());
   const auto address = net::local_address(*listening);
   if (!address) return std::unexpected(address.error());
-  auto front_end = make_front_end(loop, std::move(*listening), shared, answerer);
-  if (!front_end) return std::unexpected(front_end.error());
+  const auto front_end = make_front_end(loop, std::move(*listening), shared,
+                                        {.listener = listener, .tls = nullptr, .sink = answerer});
   auto socket = net::start_connect(*address);
   if (!socket) return std::unexpected(socket.error());
 

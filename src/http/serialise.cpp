@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #include <hangup/http/message.h>
 
@@ -22,10 +22,7 @@ void append_fields(std::string& out, std::span<const Field> fields) {
     after += name.size() + colon.size() + value.size() + line_end.size();
   out.resize_and_overwrite(after, [&](char* text, std::size_t) {
     char* at = text + before;
-    const auto put = [&at](std::string_view bytes) {
-      std::memcpy(at, bytes.data(), bytes.size());
-      at += bytes.size();
-    };
+    const auto put = [&at](std::string_view bytes) { at = std::ranges::copy(bytes, at).out; };
     for (const auto& [name, value] : fields) {
       put(name);
       put(colon);

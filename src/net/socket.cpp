@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -71,6 +72,19 @@ Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options)
     return std::unexpected(failed("listen on", address, errno));
   }
   return socket;
+}
+
+void set_dead_peer(int listening, Duration dead_peer) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (::getsockopt(listening, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family == AF_UNIX) return;
+  keep_alive(listening, dead_peer);
+}
+
+void prepare_listening(int listening, Duration dead_peer) {
+  ::fcntl(listening, F_SETFL, ::fcntl(listening, F_GETFL) | O_NONBLOCK);
+  set_no_delay(listening);
+  set_dead_peer(listening, dead_peer);
 }
 
 Result<SocketAddress> local_address(const Fd& socket) {

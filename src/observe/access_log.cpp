@@ -6,7 +6,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include <hangup/base/text.h>
@@ -25,10 +24,7 @@ class Line {
   explicit Line(char* at) : at_(at) {}
   char* end() const { return at_; }
 
-  void text(std::string_view text) {
-    std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
-  }
+  void text(std::string_view text) { at_ = std::ranges::copy(text, at_).out; }
   template <std::integral Number>
   void number(Number number) {
     at_ = std::to_chars(at_, at_ + 20, number).ptr;
@@ -196,17 +192,23 @@ void append_json(std::string& out, const AccessRecord& record, SecondText& secon
 }
 
 AccessLog::AccessLog(std::shared_ptr<spdlog::logger> logger, const config::AccessLog& config)
-    : logger_(std::move(logger)),
-      line_(config.line),
-      sample_(config.sample),
-      all_json_(!line_ && sample_ >= 1) {}
+    : logger_(std::move(logger)) {
+  use(config);
+}
+
+void AccessLog::use(const config::AccessLog& config) {
+  flush();  // to where lines like those go
+  line_ = config.line;
+  sample_ = config.sample;
+  all_json_ = !line_ && sample_ >= 1;
+}
 
 AccessLog::~AccessLog() {
   flush();
 }
 
 void AccessLog::write(const AccessRecord& record) {
-  if (!logger_) return;
+  if (!logger_ || !logger_->should_log(spdlog::level::info)) return;
   if (all_json_) {
     append_json(buffer_, record, seconds_);
   } else if (!write_line(record)) {

@@ -4,13 +4,14 @@
 // Threading: any thread.
 #pragma once
 
+#include "observe/outlet.h"
+
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/sinks/sink.h>
 
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,12 +20,14 @@ namespace hangup::observe {
 // A logger and the thread that writes for it. Each has a thread of its own, so that an access log going to a
 // pipe which nobody reads does not silence the log that would say so; and no sink needs a lock.
 struct AsyncLogger {
-  AsyncLogger(std::string name, spdlog::sink_ptr sink, std::size_t queue);
-  // Writes what is queued and joins the thread, so that nobody else holds the logger and its sink when they
-  // go.
-  ~AsyncLogger() { pool.reset(); }
+  AsyncLogger(std::string name, std::shared_ptr<Outlet> outlet, std::size_t queue);
+  ~AsyncLogger();  // writes out
   AsyncLogger(const AsyncLogger&) = delete;
   AsyncLogger& operator=(const AsyncLogger&) = delete;
+
+  // Writes what is queued and ends the thread; no message may come any more. False when what it goes to did
+  // not take it within seconds: the thread is left to itself, since nothing frees it from its system call.
+  bool write_out();
 
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
@@ -32,25 +35,24 @@ struct AsyncLogger {
 
 class BoundedSink final : public spdlog::sinks::sink {
  public:
-  // `log` is told of what was dropped, at most once a second, by the clock of the messages.
-  BoundedSink(std::shared_ptr<AsyncLogger> behind, std::size_t most, std::shared_ptr<spdlog::logger> log);
-  ~BoundedSink() override;  // says what it has not said yet
+  // `log` is told of what was dropped and what else is lost, at most once a second, by the clock of the
+  // messages.
+  BoundedSink(std::shared_ptr<AsyncLogger> behind, std::size_t most, std::shared_ptr<LostLines> lost,
+              std::shared_ptr<spdlog::logger> log);
+  ~BoundedSink() override;  // writes out, and says what it has not said yet
 
   void log(const spdlog::details::log_msg& message) override;
-  void flush() override {}  // each message is flushed when it is written
+  void flush() override { behind_->logger->flush(); }
   void set_pattern(const std::string&) override {}
   void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
-
-  std::shared_ptr<const std::atomic<std::uint64_t>> dropped() const { return dropped_; }
 
  private:
   void report(spdlog::log_clock::time_point now);
 
-  std::shared_ptr<AsyncLogger> behind_;
+  const std::shared_ptr<AsyncLogger> behind_;
   const std::size_t most_;
-  std::shared_ptr<spdlog::logger> log_;
-  std::shared_ptr<std::atomic<std::uint64_t>> dropped_;
-  std::atomic<std::uint64_t> unsaid_ = 0;
+  const std::shared_ptr<LostLines> lost_;
+  const std::shared_ptr<spdlog::logger> log_;
   std::atomic<spdlog::log_clock::time_point> said_{spdlog::log_clock::time_point::min()};
 };
 

@@ -13,18 +13,24 @@
 namespace hangup::observe {
 namespace {
 
-Result<net::Fd> open_to_append(const std::string& path, int flags = 0) {
-  net::Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0640));
-  if (!file) return std::unexpected(Error{"can't open " + path + " for appending: " + std::strerror(errno)});
+// Opened in a way that does not wait; written to in one that does.
+net::Fd open_to_append(const std::string& path) {
+  constexpr int flags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  net::Fd file(::open(path.c_str(), O_WRONLY | flags, 0640));
+  // A pipe that nobody reads yet opens for those only who could read it too.
+  if (!file && errno == ENXIO) file = net::Fd(::open(path.c_str(), O_RDWR | flags, 0640));
+  if (!file) return file;
+  const int now = ::fcntl(file.get(), F_GETFL);
+  if (now < 0 || ::fcntl(file.get(), F_SETFL, now & ~O_NONBLOCK) < 0) return net::Fd();
   return file;
 }
 
 }  // namespace
 
 Result<std::shared_ptr<LogFile>> LogFile::open(const std::string& path) {
-  auto file = open_to_append(path);
-  if (!file) return std::unexpected(std::move(file.error()));
-  return std::make_shared<LogFile>(path, std::move(*file));
+  net::Fd file = open_to_append(path);
+  if (!file) return std::unexpected(Error{"can't open " + path + " for appending: " + std::strerror(errno)});
+  return std::make_shared<LogFile>(path, std::move(file));
 }
 
 LogFile::LogFile(std::string path, net::Fd file)
@@ -32,28 +38,7 @@ LogFile::LogFile(std::string path, net::Fd file)
       file_(std::move(file)),
       formatter_(std::make_unique<spdlog::pattern_formatter>()) {}
 
-LogFile::~LogFile() {
-  adopt();
-}
-
-Result<void> LogFile::reopen() {
-  // A pipe that nobody reads must not stop whoever asks.
-  auto file = open_to_append(path_, O_NONBLOCK);
-  if (!file) return std::unexpected(std::move(file.error()));
-  const int flags = ::fcntl(file->get(), F_GETFL);
-  if (flags < 0 || ::fcntl(file->get(), F_SETFL, flags & ~O_NONBLOCK) < 0)
-    return std::unexpected(Error{"can't write to " + path_ + ": " + std::strerror(errno)});
-  const net::Fd unused(next_.exchange(file->release()));  // of a reopening that no message has followed
-  return {};
-}
-
-void LogFile::adopt() {
-  if (next_.load(std::memory_order_relaxed) < 0) return;
-  if (const int next = next_.exchange(-1); next >= 0) file_ = net::Fd(next);
-}
-
 void LogFile::log(const spdlog::details::log_msg& message) {
-  adopt();
   formatted_.clear();
   formatter_->format(message, formatted_);
   const char* at = formatted_.data();

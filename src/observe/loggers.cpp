@@ -1,5 +1,6 @@
 #include "observe/bounded_sink.h"
 #include "observe/log_file.h"
+#include "observe/outlet.h"
 #include "observe/syslog_lines.h"
 
 #include <spdlog/pattern_formatter.h>
@@ -13,7 +14,6 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <hangup/observe/access_log.h>
 
@@ -28,71 +28,95 @@ constexpr std::size_t log_queue = 8192;
 // Producers that find room at the same moment: with so many more places nothing that counts is overrun.
 constexpr std::size_t spare_places = 1024;
 
-// A sink, and how to open its file again if it is one.
-struct Opened {
-  spdlog::sink_ptr sink;
-  std::function<Result<void>()> reopen = {};
-};
-
-// Files by a sink of ours rather than the library's, which tries five times to open one, makes missing
-// directories of a misspelt path and can't open it again.
-Result<Opened> open_sink(const std::string& path) {
-  if (path == "stdout") return Opened{std::make_shared<spdlog::sinks::stdout_sink_st>()};
-  if (path == "stderr") return Opened{std::make_shared<spdlog::sinks::stderr_sink_st>()};
+// Files by a sink of ours rather than the library's, which tries five times to open one, waits for a pipe's
+// reader and makes missing directories of a misspelt path.
+Result<spdlog::sink_ptr> open_sink(const std::string& path) {
+  if (path == "stdout") return std::make_shared<spdlog::sinks::stdout_sink_st>();
+  if (path == "stderr") return std::make_shared<spdlog::sinks::stderr_sink_st>();
   if (path == "syslog") {
-    return Opened{std::make_shared<SyslogLines>(
-        std::make_shared<spdlog::sinks::syslog_sink_st>("hangup", LOG_PID, LOG_DAEMON, false))};
+    return std::make_shared<SyslogLines>(
+        std::make_shared<spdlog::sinks::syslog_sink_st>("hangup", LOG_PID, LOG_DAEMON, false));
   }
   auto file = LogFile::open(path);
   if (!file) return std::unexpected(std::move(file.error()));
-  return Opened{*file, [file = *file] { return file->reopen(); }};
+  return *std::move(file);
 }
 
 // `line_end` follows each message.
-Result<std::shared_ptr<AsyncLogger>> open_logger(const std::string& name, const std::string& path,
-                                                 std::size_t queue, const std::string& pattern,
-                                                 const std::string& line_end, spdlog::level::level_enum level,
-                                                 std::vector<ReopenableLog>& reopenable) {
-  auto opened = open_sink(path);
-  if (!opened) return std::unexpected(Error{name + ": " + opened.error().message});
-  opened->sink->set_formatter(
+Result<spdlog::sink_ptr> open_outlet(const std::string& name, const std::string& path,
+                                     const std::string& pattern, const std::string& line_end) {
+  auto sink = open_sink(path);
+  if (!sink) return std::unexpected(Error{name + ": " + sink.error().message});
+  (*sink)->set_formatter(
       std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::local, line_end));
-  auto async = std::make_shared<AsyncLogger>(name, std::move(opened->sink), queue);
-  async->logger->set_level(level);
-  async->logger->flush_on(spdlog::level::trace);  // whoever tails it sees each message at once
-  if (opened->reopen) {
-    reopenable.push_back(
-        {name, path,
-         [reopen = std::move(opened->reopen), writer = std::weak_ptr(async->logger)]() -> Result<void> {
-           auto reopened = reopen();
-           // So that the old file is let go even if nothing more is logged.
-           if (const auto logger = writer.lock(); reopened && logger) logger->flush();
-           return reopened;
-         }});
-  }
-  return async;
+  return sink;
+}
+
+Result<spdlog::sink_ptr> open_log(const config::Log& log) {
+  return open_outlet("log", log.path, "%Y-%m-%dT%H:%M:%S.%e%z %l %v", "\n");
+}
+
+// Null when it is off.
+Result<spdlog::sink_ptr> open_access_log(const config::AccessLog& access_log) {
+  if (!access_log.enabled) return nullptr;
+  return open_outlet("access_log", access_log.path, "%v", "");
+}
+
+constexpr spdlog::level::level_enum on_or_off(bool on) {
+  return on ? spdlog::level::info : spdlog::level::off;
 }
 
 }  // namespace
 
+struct Outlets {
+  std::shared_ptr<LostLines> lost = std::make_shared<LostLines>();  // of the access log
+  std::shared_ptr<Outlet> access = std::make_shared<Outlet>(lost);
+  std::shared_ptr<Outlet> log = std::make_shared<Outlet>();
+};
+
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log) {
+  const auto outlets = std::make_shared<const Outlets>();
   Loggers loggers;
-  auto people =
-      open_logger("log", log.path, log_queue, "%Y-%m-%dT%H:%M:%S.%e%z %l %v", "\n",
-                  spdlog::level::from_str(log.level == "error" ? "err" : log.level), loggers.reopenable);
-  if (!people) return std::unexpected(people.error());
-  spdlog::logger* log_logger = (*people)->logger.get();
-  loggers.log = std::shared_ptr<spdlog::logger>(std::move(*people), log_logger);
-  loggers.access_lines_dropped = std::make_shared<std::atomic<std::uint64_t>>(0);
-  if (access_log.enabled) {
-    auto access = open_logger("access_log", access_log.path, access_queue + spare_places, "%v", "",
-                              spdlog::level::info, loggers.reopenable);
-    if (!access) return std::unexpected(access.error());
-    auto bounded = std::make_shared<BoundedSink>(std::move(*access), access_queue, loggers.log);
-    loggers.access_lines_dropped = bounded->dropped();
-    loggers.access = std::make_shared<spdlog::logger>("access_log", std::move(bounded));
-  }
+  loggers.outlets = outlets;
+
+  auto people = std::make_shared<AsyncLogger>("log", outlets->log, log_queue);
+  spdlog::logger* log_logger = people->logger.get();
+  loggers.log = std::shared_ptr<spdlog::logger>(std::move(people), log_logger);
+
+  const auto bounded = std::make_shared<BoundedSink>(
+      std::make_shared<AsyncLogger>("access_log", outlets->access, access_queue + spare_places), access_queue,
+      outlets->lost, loggers.log);
+  loggers.access = std::make_shared<spdlog::logger>("access_log", bounded);
+  loggers.attempts = std::make_shared<spdlog::logger>("access_log", bounded);
+  loggers.access_lines_dropped =
+      std::shared_ptr<const std::atomic<std::uint64_t>>(outlets->lost, &outlets->lost->all);
+
+  auto begin = reopen(loggers, access_log, log);
+  if (!begin) return std::unexpected(std::move(begin.error()));
+  (*begin)();
+  set_levels(loggers, access_log, log);
   return loggers;
+}
+
+Result<std::function<void()>> reopen(const Loggers& loggers, const config::AccessLog& access_log,
+                                     const config::Log& log) {
+  auto people = open_log(log);
+  if (!people) return std::unexpected(std::move(people.error()));
+  auto access = open_access_log(access_log);
+  if (!access) return std::unexpected(std::move(access.error()));
+  return [loggers, people = *std::move(people), access = *std::move(access)] {
+    loggers.outlets->log->redirect(people);
+    loggers.outlets->access->redirect(access);
+    // So that files which are done with close even if nothing more is logged.
+    loggers.log->flush();
+    loggers.access->flush();
+  };
+}
+
+void set_levels(const Loggers& loggers, const config::AccessLog& access_log, const config::Log& log) {
+  loggers.log->set_level(spdlog::level::from_str(log.level == "error" ? "err" : log.level));
+  loggers.access->set_level(on_or_off(access_log.enabled));
+  loggers.attempts->set_level(on_or_off(access_log.enabled && !access_log.line));
 }
 
 }  // namespace hangup::observe

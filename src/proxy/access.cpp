@@ -25,18 +25,6 @@ bool is_b64token(std::string_view token) {
 
 }  // namespace
 
-void BearerTokens::replace(config::Tokens tokens) {
-  auto made = std::make_shared<const config::Tokens>(std::move(tokens));
-  const std::scoped_lock lock(mutex_);
-  tokens_.swap(made);
-  generation_.fetch_add(1, std::memory_order_release);
-}
-
-std::shared_ptr<const config::Tokens> BearerTokens::current() const {
-  const std::scoped_lock lock(mutex_);
-  return tokens_;
-}
-
 ShownToken shown_token(const http::Fields& fields) {
   using Kind = ShownToken::Kind;
   const std::size_t count = fields.count("authorization");
@@ -63,16 +51,7 @@ const std::string* find_token(const config::Tokens& tokens, const config::TokenH
   return found == tokens.size() ? nullptr : &tokens[found].name;
 }
 
-const config::Tokens& Access::current() {
-  // Asked for first: what is newer than it is found out the next time.
-  if (const std::uint64_t generation = tokens_->generation(); generation != known_generation_) {
-    known_ = tokens_->current();
-    known_generation_ = generation;
-  }
-  return *known_;
-}
-
-Admission Access::admit(const config::Route& route, const http::Fields& request, const Origin& client) {
+Admission Access::admit(const config::Route& route, const http::Fields& request, const Origin& client) const {
   const Networks& allow = route.access.allow;
   if (!allow.empty() && (client.unknown || !allow.contains(client.ip))) {
     return {.status = 403,
@@ -84,7 +63,7 @@ Admission Access::admit(const config::Route& route, const http::Fields& request,
   if (tokens_ == nullptr) return {};
   const ShownToken shown = shown_token(request);
   const std::string* name = nullptr;
-  if (shown.kind == ShownToken::Kind::token) name = find_token(current(), config::hash_token(shown.token));
+  if (shown.kind == ShownToken::Kind::token) name = find_token(*tokens_, config::hash_token(shown.token));
   // Shown where none is needed, it is still one of ours.
   if (name != nullptr) return {.user = *name};
   if (route.access.auth == config::Route::Access::Auth::none) return {};

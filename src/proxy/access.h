@@ -4,13 +4,11 @@
 #include "proxy/origin.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include <hangup/config/config.h>
 #include <hangup/http/message.h>
-#include <hangup/proxy/bearer_tokens.h>
 
 namespace hangup::proxy {
 
@@ -38,20 +36,16 @@ ShownToken shown_token(const http::Fields& fields);
 // is none.
 const std::string* find_token(const config::Tokens& tokens, const config::TokenHash& hash);
 
-// Threading: belongs to its worker's thread.
+// Threading: any.
 class Access {
  public:
   // `tokens` is null if the configuration has no `auth`, and else outlives it.
-  explicit Access(const BearerTokens* tokens) : tokens_(tokens) {}
+  explicit Access(const config::Tokens* tokens) : tokens_(tokens) {}
 
-  Admission admit(const config::Route& route, const http::Fields& request, const Origin& client);
+  Admission admit(const config::Route& route, const http::Fields& request, const Origin& client) const;
 
  private:
-  const config::Tokens& current();
-
-  const BearerTokens* tokens_;
-  std::shared_ptr<const config::Tokens> known_;
-  std::uint64_t known_generation_ = 0;
+  const config::Tokens* tokens_;
 };
 
 }  // namespace hangup::proxy

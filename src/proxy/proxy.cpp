@@ -31,7 +31,7 @@ std::string describe(const downstream::ClientInfo& client) {
 Proxy::Proxy(Dependencies dependencies)
     : needs_(std::move(dependencies)),
       ids_(needs_.scheduler),
-      access_(std::make_unique<Access>(needs_.tokens)),
+      access_(std::make_unique<Access>(needs_.config->auth ? &needs_.config->auth->tokens : nullptr)),
       guards_paths_(needs_.config->has_access_rules()),
       date_(&http_date),
       unrouted_(needs_.metrics.route("")) {

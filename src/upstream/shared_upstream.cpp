@@ -10,8 +10,8 @@ namespace hangup::upstream {
 SharedUpstream::SharedUpstream(std::shared_ptr<const config::Upstream> config)
     : config_(std::move(config)), servers_(config_->servers.size()) {}
 
-Result<void> SharedUpstream::load_tls() {
-  if (!config_->has_https()) return {};
+Result<std::shared_ptr<const net::TlsClient>> SharedUpstream::read_tls() const {
+  if (!config_->has_https()) return nullptr;
   const config::ClientTls& tls = config_->tls;
   const auto refused = [&](const Error& error) {
     return std::unexpected(Error{"upstream `" + config_->name + "`: " + error.message});
@@ -20,13 +20,16 @@ Result<void> SharedUpstream::load_tls() {
     return refused(may.error());
   auto made = net::TlsClient::make({.ca = tls.ca, .certificate = tls.certificate, .key = tls.key});
   if (!made) return refused(made.error());
+  return made;
+}
+
+void SharedUpstream::use_tls(std::shared_ptr<const net::TlsClient> tls) {
   {
     const std::scoped_lock lock(mutex_);
-    tls_ = std::move(*made);
+    tls_ = std::move(tls);
   }
   tls_version_.fetch_add(1, std::memory_order_release);
   wake_workers();
-  return {};
 }
 
 std::shared_ptr<const net::TlsClient> SharedUpstream::tls() {
@@ -102,7 +105,9 @@ void SharedUpstream::wake_workers() {
 
 Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config) {
   auto upstream = std::make_shared<SharedUpstream>(std::move(config));
-  if (auto loaded = upstream->load_tls(); !loaded) return std::unexpected(std::move(loaded.error()));
+  auto tls = upstream->read_tls();
+  if (!tls) return std::unexpected(std::move(tls.error()));
+  if (*tls) upstream->use_tls(std::move(*tls));
   return upstream;
 }
 
@@ -110,8 +115,16 @@ UpstreamState state_of(const SharedUpstream& upstream) {
   return upstream.state(std::chrono::steady_clock::now());
 }
 
-Result<void> reload_tls(SharedUpstream& upstream) {
-  return upstream.load_tls();
+Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream) {
+  auto tls = upstream->read_tls();
+  if (!tls) return std::unexpected(std::move(tls.error()));
+  return [upstream = std::move(upstream), tls = std::move(*tls)] {
+    if (tls) upstream->use_tls(tls);
+  };
+}
+
+bool is_same(const SharedUpstream& upstream, const config::Upstream& config) {
+  return upstream.config() == config;
 }
 
 }  // namespace hangup::upstream

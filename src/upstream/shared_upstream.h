@@ -20,11 +20,12 @@ class SharedUpstream {
  public:
   explicit SharedUpstream(std::shared_ptr<const config::Upstream> config);
 
-  // Reads the files of `tls`, for the first time or again. Does nothing without an https server.
-  Result<void> load_tls();
-  // What new connections to https servers are made with. Never null if load_tls() has succeeded.
+  // Reads the files of `tls`. Null without an https server.
+  Result<std::shared_ptr<const net::TlsClient>> read_tls() const;
+  // For new connections to https servers.
+  void use_tls(std::shared_ptr<const net::TlsClient> tls);
   std::shared_ptr<const net::TlsClient> tls();
-  // Counts what load_tls() has read.
+  // Counts the calls of use_tls().
   unsigned tls_version() const { return tls_version_.load(std::memory_order_acquire); }
 
   const config::Upstream& config() const { return *config_; }

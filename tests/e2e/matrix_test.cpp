@@ -72,7 +72,8 @@ std::size_t times(const Row& row) {
   return (heavy ? 5 : 20) / (sanitized ? 5 : 1);
 }
 
-// More than hangup may grow by for what is pipelined: of each connection 64 KiB are kept, and allocators round up.
+// More than hangup may grow by for what is pipelined: of each connection 64 KiB are kept, and allocators
+// round up.
 constexpr std::uint64_t little_memory = 4 << 20;
 
 // ---- Clients that leave

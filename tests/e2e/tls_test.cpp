@@ -309,7 +309,7 @@ TEST_F(Tls, NewCertificatesAreUsedAfterAReloadAndNoConnectionIsLost) {
   eventually("20 requests", [&] { return upstream.request_count() == 20; });
   files_of(make_identity("DNS:renewed.test", &ca), "server");  // over the old files
   hangup->signal(SIGHUP);
-  eventually("the reload", [&] { return hangup->log().find("reloaded certificates") != std::string::npos; });
+  eventually("the reload", [&] { return hangup->log().find("info reloaded ") != std::string::npos; });
   eventually("the new certificate", [&] {
     TlsOptions any;
     return connect_tls(any).server_is("renewed.test");

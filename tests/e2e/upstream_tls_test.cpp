@@ -315,13 +315,13 @@ TEST_F(UpstreamTls, FilesAreReadAgainOnSighup) {
 
   files.certificate(other_ca, "ca.pem");
   hangup->signal(SIGHUP);
-  wait_for_log_line("reloaded the TLS files of upstream app");
+  wait_for_log_line("info reloaded ");
   EXPECT_EQ(connect().exchange(get("/second")).status, 502)
       << "neither the idle connection nor its session may be used on";
 
   write_file(ca_file, "nothing");
   hangup->signal(SIGHUP);
-  wait_for_log_line("cannot reload the TLS files of upstream app; what was read before stays");
+  wait_for_log_line("cannot reload; what was read before stays: upstream `app`");
 
   files.certificate(ca, "ca.pem");
   hangup->signal(SIGHUP);

@@ -25,16 +25,27 @@ std::string value_of(const std::string& line, const std::string& key) {
   return line.substr(value, line.find(' ', value) - value);
 }
 
-std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration,
-                                       std::vector<std::string> wrapper) {
-  const auto file = dir / "hangup.yaml";
+std::filesystem::path write_configuration(const TempDir& dir, const std::string& configuration) {
+  auto file = dir / "hangup.yaml";
   std::string text = configuration + "\naccess_log: {path: \"" + (dir / "access.log").string() + "\"}\n" +
                      "log: {path: stderr, level: trace}\n";
   if (!text.contains("\noutbox:")) text += "outbox: {path: \"" + (dir / "outbox.db").string() + "\"}\n";
   write_file(file, text);
+  return file;
+}
+
+std::vector<std::string> start_command(const TempDir& dir, const std::string& configuration,
+                                       std::vector<std::string> wrapper) {
+  const auto file = write_configuration(dir, configuration);
   for (const std::string& word : {binary(), std::string("run"), std::string("-c"), file.string()})
     wrapper.push_back(word);
   return wrapper;
+}
+
+std::size_t count_of(const std::string& text, std::string_view part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
 }
 
 std::string tail(const std::string& text) {
@@ -116,6 +127,25 @@ Hangup::~Hangup() {
               << tail(log()) << "--- access log\n"
               << tail(read_file(dir_ / "access.log")) << "---\n";
   }
+}
+
+bool Hangup::reload(const std::string& configuration) {
+  write_configuration(dir_, configuration);
+  return reload();
+}
+
+bool Hangup::reload() {
+  constexpr std::string_view done = " info reloaded ";
+  constexpr std::string_view refused = " error cannot reload";
+  const std::string before = log();
+  signal(SIGHUP);
+  bool reloaded = false;
+  eventually("the end of a reload", [&] {
+    const std::string now = log();
+    reloaded = count_of(now, done) > count_of(before, done);
+    return reloaded || count_of(now, refused) > count_of(before, refused);
+  });
+  return reloaded;
 }
 
 std::string Hangup::log() const {

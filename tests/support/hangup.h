@@ -54,6 +54,10 @@ class Hangup {
   Json wait_for_log(const std::string& what, const std::function<bool(const Json&)>& suits);
   std::vector<Json> wait_for_exchanges(std::size_t n);
   Json wait_for_exchange() { return wait_for_exchanges(1).front(); }
+  // Has it read another configuration, and waits until it has, or has refused it: false.
+  bool reload(const std::string& configuration);
+  // The same with the file as it is.
+  bool reload();
   std::filesystem::path configuration_file() const { return dir_ / "hangup.yaml"; }
   // What it logged for people.
   std::string log() const;

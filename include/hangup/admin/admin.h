@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include <hangup/base/address.h>
@@ -19,20 +21,31 @@
 
 namespace hangup::admin {
 
+// What is of a configuration, which a reload replaces by another.
+struct Running {
+  struct Listener {
+    std::string name;
+    std::shared_ptr<const downstream::SharedListener> shared;
+  };
+  std::shared_ptr<const config::Config> config;
+  std::vector<std::shared_ptr<const upstream::SharedUpstream>> upstreams;  // as the configuration's
+  std::vector<Listener> listeners;
+};
+
 // What the pages are about, and what they can set going. All of it outlives the Admin, and is used on its
 // threads.
 struct Sources {
-  std::shared_ptr<const config::Config> config;
+  std::function<std::shared_ptr<const Running>()> running;  // what is in effect now
   cleanup::Outbox& outbox;
   const observe::Metrics& metrics;
   const observe::Loggers& loggers;
-  std::vector<std::shared_ptr<const upstream::SharedUpstream>> upstreams;  // as the configuration's
-  std::vector<const downstream::SharedListener*> listeners;
   std::function<bool()> draining;
   // Starts the drain, by which the process ends. More often than once is as good as once.
   std::function<void()> drain;
-  // Runs the question on each worker's thread, soon. Returns how many there are.
-  std::function<std::size_t(std::function<void(const proxy::Proxy&)> question)> ask_workers;
+  // Runs the question on each worker's thread, soon. A worker has several proxies while exchanges go on that
+  // began before a reload. Returns how many workers there are.
+  using Question = std::function<void(std::span<const proxy::Proxy* const>)>;
+  std::function<std::size_t(Question question)> ask_workers;
 };
 
 // Answers on threads of its own, which a slow client of it does not hold up, and no slow disk but for the

@@ -60,6 +60,9 @@ int test_cleanup(const std::filesystem::path& config_file, const std::string& na
 // itself to `err`.
 int new_token(const std::string& name, std::ostream& out, std::ostream& err);
 
+// Prints the JSON Schema of the configuration, conf/hangup.schema.json.
+int schema(std::ostream& out);
+
 int version(std::ostream& out);
 
 }  // namespace hangup::app::commands

@@ -11,10 +11,14 @@
 
 namespace hangup::app {
 
+class InheritedSockets;
+
 // Threading: made, started, stopped and destroyed by one thread; it runs the workers on threads of its own.
 class Server {
  public:
-  explicit Server(std::shared_ptr<const config::Config> config);
+  // `inherited`: for listeners at `fd:NAME`; null where there are none.
+  explicit Server(std::shared_ptr<const config::Config> config,
+                  std::shared_ptr<const InheritedSockets> inherited = nullptr);
   ~Server();  // stops at once if it still runs
 
   // `ask` is called once, on another thread, when somebody at the admin listener wants hangup to drain: it
@@ -24,12 +28,15 @@ class Server {
   Result<void> start();
   // Where it listens, in the order of the configuration, with the real port where the file says port 0.
   std::vector<SocketAddress> addresses() const;
-  // Reads again what can change while it runs: the files that hold certificates, keys and tokens. Exchanges
-  // in flight keep what they had. What is wrong with a file is logged, and what it held before stays.
-  void reload();
+  // Reads the configuration's file again, with all files that it names: for new requests, while exchanges in
+  // flight keep what they began with. When anything is wrong with them, all stays as it was, and what it is,
+  // is logged: false. What needs a restart is logged.
+  bool reload();
   // Opens the files of both logs again, under their names, once rotation has renamed them. What can't be
-  // opened is logged, and the old file stays.
+  // opened is logged, and the logs go on as before.
   void reopen_logs();
+  // Whether the loop of each worker has turned since this was asked the last time. Any thread, one at a time.
+  bool workers_turn();
   // Stops accepting, closes idle connections, lets exchanges finish for up to shutdown.drain, ends the rest
   // with outcome shutdown, then delivers what cleanups are still owed for up to 5 s. Returns when all of that
   // is done, or soon after `hurry` returned true, which is asked about every 50 ms.

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,10 @@ class SocketAddress {
   std::uint16_t port() const;
   // As parse() takes it.
   std::string to_string() const;
+
+  friend bool operator==(const SocketAddress& a, const SocketAddress& b) {
+    return a.size_ == b.size_ && std::memcmp(&a.storage_, &b.storage_, a.size_) == 0;
+  }
 
  private:
   sockaddr_storage storage_{};

@@ -178,7 +178,10 @@ class InFlightJournal {
 // What the configuration says of the cleanups that is not stored with their deliveries: signing keys, TLS
 // contexts, and where they may connect to. Immutable; any thread.
 // Reads the files that it names. The error names the cleanup or upstream, the file and what is wrong with it.
-Result<std::shared_ptr<const Credentials>> load_credentials(const config::Config& config);
+// A cleanup that only the configuration `before` had, null for none, is called as it was then: some may be
+// owed, and exchanges in flight may come to owe some.
+Result<std::shared_ptr<const Credentials>> load_credentials(
+    const config::Config& config, const std::shared_ptr<const Credentials>& before = nullptr);
 
 // How one attempt at a delivery ended.
 struct Tried {

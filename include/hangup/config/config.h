@@ -54,8 +54,10 @@ struct ServerTls {
 };
 
 struct Listener {
-  std::string name;  // unique; the address where the file gives none
-  SocketAddress address;
+  std::string name;               // unique; the address where the file gives none
+  SocketAddress address;          // empty for `inherited`
+  std::string inherited;          // `fd:NAME`: the name of a socket that systemd passes; empty for an address
+  Position position;              // of the address
   Networks trusted_proxies;       // peers that are believed about who their clients are
   bool proxy_protocol = false;    // connections begin with a PROXY header, and come from trusted proxies only
   bool trust_request_id = false;  // X-Request-Id of trusted proxies is the request's id
@@ -82,6 +84,9 @@ struct Listener {
     Duration body_idle = seconds(30);   // between two bytes of a request body
     Duration write_idle = seconds(60);  // with the client taking nothing of a response that waits for it
   } timeouts;
+
+  // As the file has it: "0.0.0.0:8080", "unix:/run/x.sock", "fd:http".
+  std::string where() const { return inherited.empty() ? address.to_string() : "fd:" + inherited; }
 };
 
 // Where requests for a server go. Names are looked up when the configuration is read.
@@ -92,6 +97,8 @@ struct Server {
   bool https = false;
   std::string tls_name = {};  // for https: what its certificate has to be for, and SNI where that is a name
   std::string upstream = {};  // the name of its upstream
+
+  bool operator==(const Server&) const = default;
 };
 
 // How hangup verifies a server, and shows who it is, where it is the TLS client. Files; empty for none.
@@ -101,6 +108,8 @@ struct ClientTls {
   std::filesystem::path key;
   std::string server_name;                  // to send as SNI and to verify; empty: the URL's host
   bool allow_insecure_permissions = false;  // of the key: secrets.allow_insecure_permissions
+
+  bool operator==(const ClientTls&) const = default;
 };
 
 enum class Balance : std::uint8_t { round_robin, least_requests };
@@ -116,6 +125,8 @@ struct Upstream {
     Duration idle = seconds(60);
     std::size_t queue = 1024;  // exchanges that may wait for a connection, over all workers
     Duration queue_timeout = seconds(5);
+
+    bool operator==(const Connections&) const = default;
   } connections;
   struct Timeouts {
     Duration connect = seconds(1);
@@ -123,6 +134,8 @@ struct Upstream {
     Duration idle = seconds(60);         // between two bytes, either way
     Duration total = minutes(15);        // the exchange's deadline; 0 for none. Not of a tunnel
     Duration tunnel = hours(1);          // with nothing either way in an upgraded connection
+
+    bool operator==(const Timeouts&) const = default;
   } timeouts;
   // `host: keep` (default, the client's Host is forwarded), `host: server` (the server's own authority), or a
   // literal.
@@ -130,6 +143,7 @@ struct Upstream {
   std::string host;  // for HostPolicy::literal
   ClientTls tls;     // to https servers
 
+  bool operator==(const Upstream&) const = default;
   bool has_https() const {
     return std::ranges::any_of(servers, [](const Server& server) { return server.https; });
   }
@@ -247,6 +261,8 @@ struct Outbox {
   std::filesystem::path path = "/var/lib/hangup/outbox.db";
   bool in_flight_journal = true;                       // for `crashed`; only with sqlite
   std::optional<Duration> keep_delivered = hours(24);  // nullopt: for ever
+
+  bool operator==(const Outbox&) const = default;
 };
 
 struct AccessLog {

@@ -33,7 +33,7 @@ struct ClientInfo {
   std::uint16_t port = 0;
   bool unknown = false;  // a PROXY header says that it can't tell who the client is: this is the proxy
   bool secure = false;   // came over TLS
-  const config::Listener* listener = nullptr;
+  std::shared_ptr<const config::Listener> listener = nullptr;  // as it was when the request began
   std::string peer;              // the proxy that has connected for it, "10.0.0.1 port 5000"; "" without one
   std::string_view tls_version;  // "TLSv1.3"; "" without TLS, as is the cipher; constants
   std::string_view tls_cipher;

@@ -62,12 +62,14 @@ class ConnectionLimits {
 
   // `most` is what the listener says, or fewer where there are not enough descriptors.
   ConnectionLimits(const config::Listener::Connections& config, std::size_t most);
+  // For the connections to come: those that are open, or were told to wait, stay.
+  void change(const config::Listener::Connections& config, std::size_t most);
   ConnectionLimits(const ConnectionLimits&) = delete;
   ConnectionLimits& operator=(const ConnectionLimits&) = delete;
 
-  bool waits_when_full() const { return config_.when_full == config::Listener::Connections::WhenFull::wait; }
-  std::size_t most() const { return most_; }
-  std::size_t most_of_a_client() const { return config_.per_client; }
+  bool waits_when_full() const { return when_full_.load() == config::Listener::Connections::WhenFull::wait; }
+  std::size_t most() const { return most_.load(); }
+  std::size_t most_of_a_client() const { return most_of_a_client_.load(); }
   std::size_t open() const { return open_.load(); }
 
   // Empty when there are as many as there may be.
@@ -97,8 +99,9 @@ class ConnectionLimits {
   void release();
   void wake_one();
 
-  const config::Listener::Connections config_;
-  const std::size_t most_;
+  std::atomic<config::Listener::Connections::WhenFull> when_full_;
+  std::atomic<std::size_t> most_;
+  std::atomic<std::size_t> most_of_a_client_;
   std::atomic<std::size_t> open_ = 0;
   std::atomic<std::size_t> refusals_ = 0;
   std::array<Shard, 32> shards_;

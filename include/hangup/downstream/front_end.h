@@ -43,37 +43,50 @@ struct ConnectionCounts {
   Count refused_arrival;  // they got no further than the PROXY header or TLS handshake
 };
 
-// What the front ends of one listener, one a worker, share. Outlives them.
+// What the front ends of one listener, one a worker, share. Outlives them. It stays when the configuration of
+// its address changes.
 struct SharedListener {
   // `connections`: how many it may have; `log`: for people.
   SharedListener(const config::Listener& listener, std::size_t connections, spdlog::logger& people)
-      : config(listener), limits(listener.connections, connections), log(people) {}
+      : limits(listener.connections, connections), log(people) {}
 
-  const config::Listener& config;
   ConnectionLimits limits;
   spdlog::logger& log;
   Tally full, client_full, accept_failed;
   PerThread<ConnectionCounts> counts;
 };
 
+// What a front end works by.
+struct Terms {
+  std::shared_ptr<const config::Listener> listener;
+  std::shared_ptr<const net::TlsServer> tls;  // null unless the listener says tls
+  RequestSink& sink;                          // outlives its being used
+};
+
 // Threading: belongs to its loop's thread.
 class FrontEnd {
  public:
   virtual ~FrontEnd() = default;  // closes every connection; their observers hear nothing
-  // Stops accepting, closes idle connections, and the others after the answer they are giving.
+  // Takes up another configuration of its address: for connections that are accepted from now on, and for the
+  // next request of those that are open. An exchange in flight keeps what it began with.
+  virtual void use(Terms terms) = 0;
+  // Requests go to another sink from now on.
+  virtual void use(RequestSink& sink) = 0;
+  // Stops accepting, closes idle connections, and the others after the answer they are giving. One that has
+  // not carried a request yet is given a second for it: its client does not expect that nobody answers.
   virtual void drain() = 0;
-  // What connections that are accepted from now on do their handshakes by. REQUIRES: before the first comes,
-  // if the listener says tls.
-  virtual void use_tls(std::shared_ptr<const net::TlsServer> tls) = 0;
+  // Open ones, those that arrive included.
   virtual std::size_t connections() const = 0;
+  // Of them, those whose request is not whole or has not come yet, while it drains.
+  virtual std::size_t awaited() const = 0;
 };
 
 // What ALPN is to be offered: the protocols that front ends speak.
 std::vector<std::string> protocols();
 
-// Takes over a listening socket. `shared` and `sink` outlive the front end. The error says what to do.
-Result<std::unique_ptr<FrontEnd>> make_front_end(net::EventLoop& loop, net::Fd listening,
-                                                 SharedListener& shared, RequestSink& sink);
+// Takes over a listening socket. `shared` outlives the front end.
+std::unique_ptr<FrontEnd> make_front_end(net::EventLoop& loop, net::Fd listening, SharedListener& shared,
+                                         Terms terms);
 
 // Sends one request through a front end of its own on loopback. An error means that the libevent found at run
 // time does not behave as the take-over of its sockets needs, and that hangup must not start.

@@ -20,6 +20,13 @@ struct ListenOptions {
 // error names the address and the reason.
 Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options);
 
+// What listen_on() sets of `dead_peer`, for connections that a listening socket accepts from now on. Nothing
+// for UNIX sockets.
+void set_dead_peer(int listening, Duration dead_peer);
+// Makes a listening socket that somebody else has opened as listen_on() makes them, but for what has to be
+// set before it is bound.
+void prepare_listening(int listening, Duration dead_peer);
+
 // The address that a socket is bound to, with the real port.
 Result<SocketAddress> local_address(const Fd& socket);
 

@@ -59,9 +59,12 @@ struct AccessRecord {
 // Threading: one AccessLog belongs to one thread; the logger behind is shared.
 class AccessLog {
  public:
-  // A null logger: write() does nothing. `config` says how lines are written, and which.
+  // A null logger, or one whose level is off: write() does nothing. `config` says how lines are written, and
+  // which.
   explicit AccessLog(std::shared_ptr<spdlog::logger> logger, const config::AccessLog& config = {});
   ~AccessLog();  // flushes
+  // From now on lines are written as this says.
+  void use(const config::AccessLog& config);
   void write(const AccessRecord& record);
   // Hands over what was written. write() does so by itself when much has come together.
   void flush();
@@ -72,9 +75,9 @@ class AccessLog {
   bool write_line(const AccessRecord& record);
 
   std::shared_ptr<spdlog::logger> logger_;
-  const std::optional<config::LogLine> line_;
-  const double sample_;
-  const bool all_json_;
+  std::optional<config::LogLine> line_;
+  double sample_ = 1;
+  bool all_json_ = true;
   std::string buffer_;
   SecondText seconds_{&utc_seconds};
 };
@@ -96,28 +99,31 @@ void append_line(std::string& out, const config::LogLine& line, const AccessReco
 // `seconds` writes utc_seconds().
 void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 
-// A log that goes to a file, for log rotation.
-struct ReopenableLog {
-  std::string name;  // "access_log" or "log"
-  std::string path;
-  // Opens what has its name now; no line is lost, doubled or cut in two. On failure the old file stays.
-  // Any thread; never waits for the writing.
-  std::function<Result<void>()> reopen;
-};
+// Where they write to, which reopen() changes.
+struct Outlets;
 
-// The process's loggers. Both are asynchronous, each with a thread and a bounded queue of its own: they never
-// block who logs. When the queue is full, the log for people drops its oldest messages, and the access log
-// drops new ones, counts their lines and says in the other log how many, at most once a second. What was
-// logged is written at once, and nothing that is in a queue is lost when the last reference goes: that waits
-// until all of it is written. Threading: any thread may log.
+// The process's loggers. All are asynchronous, both logs with a thread and a bounded queue of their own: they
+// never block who logs. When the queue is full, the log for people drops its oldest messages, and the access
+// log drops new ones, counts their lines, as those that can't be written, and says in the other log how many,
+// at most once a second. What was logged is written at once. When the last reference goes, that waits until
+// all that is in a queue is written, but no more than 5 s for one that nobody reads.
+// Threading: any thread may log.
 struct Loggers {
   std::shared_ptr<spdlog::logger>
-      access;  // null if off; writes messages as they are: each brings its own line ends
+      access;  // its level is off if it is; writes messages as they are: each brings its own line ends
+  // The access log for lines that are JSON in any case; its level is off where the others are not.
+  std::shared_ptr<spdlog::logger> attempts;
   std::shared_ptr<spdlog::logger> log;  // for people; adds time, level and line end
   std::shared_ptr<const std::atomic<std::uint64_t>> access_lines_dropped;  // never null
-  std::vector<ReopenableLog> reopenable;                                   // those that go to files
+  std::shared_ptr<const Outlets> outlets;
 };
 // Opens them. The error names the file and why it can't be written.
 Result<Loggers> open_loggers(const config::AccessLog& access_log, const config::Log& log);
+// Opens what another configuration says, or the same files again, which log rotation has renamed. What is
+// returned has the loggers write to those, without waiting for what is being written: no line is lost,
+// doubled or cut in two, and whoever holds a logger goes on with it.
+Result<std::function<void()>> reopen(const Loggers& loggers, const config::AccessLog& access_log,
+                                     const config::Log& log);
+void set_levels(const Loggers& loggers, const config::AccessLog& access_log, const config::Log& log);
 
 }  // namespace hangup::observe

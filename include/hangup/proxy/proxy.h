@@ -21,7 +21,6 @@
 #include <hangup/downstream/client_stream.h>
 #include <hangup/observe/access_log.h>
 #include <hangup/observe/metrics.h>
-#include <hangup/proxy/bearer_tokens.h>
 #include <hangup/proxy/router.h>
 #include <hangup/upstream/upstream.h>
 
@@ -36,7 +35,6 @@ struct Dependencies {
   Scheduler& scheduler;
   std::shared_ptr<const config::Config> config;
   const Router& router;
-  const BearerTokens* tokens = nullptr;  // null: the configuration has no `auth`
   // This worker's side of each upstream of the configuration.
   std::map<const config::Upstream*, upstream::Upstream*> upstreams;
   cleanup::Outbox& outbox;
@@ -84,7 +82,7 @@ class Proxy final : public downstream::RequestSink {
   const Dependencies& needs() const { return needs_; }
   std::string new_id() { return ids_.next(); }
   RandomBytes& random() { return random_; }
-  Access& access() { return *access_; }
+  const Access& access() const { return *access_; }
   // Now, for a Date field; good until the next call.
   std::string_view date() { return date_.at(needs_.scheduler.wall()); }
   // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.

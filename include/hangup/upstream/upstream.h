@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -95,9 +96,11 @@ class ServerRequest {
 class SharedUpstream;
 // Reads the files that `tls` names. The error names the upstream, the file and what is wrong with it.
 Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
-// Reads them again: connections made from now on use what they hold, and those made before serve no further
-// request. On failure all stays as it was. Any thread.
-Result<void> reload_tls(SharedUpstream& upstream);
+// Reads them again. What is returned puts them to use: connections made from then on use what they hold, and
+// those made before serve no further request. Any thread.
+Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream);
+// The same configuration as `config`, the addresses that names were looked up to included.
+bool is_same(const SharedUpstream& upstream, const config::Upstream& config);
 
 // How an upstream and its servers fare now, and what came of connecting to them so far.
 struct ServerState {
@@ -128,7 +131,7 @@ class Upstream {
                                                  bool fresh) = 0;
 };
 
-// To be made before the workers run, and destroyed after they have stopped.
+// To be made and destroyed on the loop's thread, or when it does not run; the loop outlives it.
 std::unique_ptr<Upstream> make_upstream(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared);
 
 }  // namespace hangup::upstream

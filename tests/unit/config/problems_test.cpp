@@ -153,8 +153,8 @@ TEST(Problems, Listeners) {
                {" §{}\n", "`listeners`: found an empty mapping, expected a list with at least one listener"},
                {" [§x]\n", "`listeners`: found `x`, expected a mapping"},
                {" [§{name: a}]\n",
-                "`address` is missing, expected where to listen, such as 0.0.0.0:8080, [::]:8080 or "
-                "unix:/run/x.sock"},
+                "`address` is missing, expected where to listen, such as 0.0.0.0:8080, [::]:8080, "
+                "unix:/run/x.sock or fd:NAME"},
                {" [{address: §8080}]\n",
                 "`address`: `8080` is not an address: expected 127.0.0.1:8080, [::1]:8080 or unix:/path"},
                {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: §a, address: \"127.0.0.1:2\"}\n",

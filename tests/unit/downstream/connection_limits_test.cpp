@@ -37,6 +37,18 @@ TEST(ConnectionLimits, AMovedPlaceIsCountedOnce) {
   EXPECT_EQ(limits.open(), 0U);
 }
 
+TEST(ConnectionLimits, GiveAWaiterThePlaceThatAChangeBrings) {
+  ConnectionLimits limits(Config{}, 1);
+  const ConnectionPlace only = limits.take();
+  bool woken = false;
+  ConnectionLimits::Waiter waiter{[&] { woken = true; }};
+  EXPECT_FALSE(limits.take_or_wait(waiter));
+  limits.change(Config{.when_full = Config::WhenFull::reject}, 2);
+  EXPECT_TRUE(woken);
+  EXPECT_FALSE(limits.waits_when_full());
+  EXPECT_TRUE(limits.take());
+}
+
 TEST(ConnectionLimits, CountEachClientByItself) {
   ConnectionLimits limits(Config{.per_client = 1}, 10);
   ConnectionPlace first = limits.take();

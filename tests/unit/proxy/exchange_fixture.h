@@ -99,8 +99,9 @@ class ExchangeTest : public testing::Test {
     made->upstreams = {upstream_config};
     made->routes = {route};
     made->client_subject_headers = subject_headers;
-    if (tokens) {
+    if (!tokens.empty()) {
       made->auth.emplace();
+      made->auth->tokens = tokens;
       made->auth->forward_authorization = forward_authorization;
     }
     router = std::make_unique<proxy::Router>(made);
@@ -109,7 +110,6 @@ class ExchangeTest : public testing::Test {
         proxy::Dependencies{.scheduler = scheduler,
                             .config = made,
                             .router = *router,
-                            .tokens = tokens.get(),
                             .upstreams = {{upstream_config.get(), fake_upstream.get()}},
                             .outbox = outbox,
                             .journal = &journal,
@@ -123,7 +123,7 @@ class ExchangeTest : public testing::Test {
   bool fin_came_with_the_request = false;
   std::string subject;  // of the client's certificate
   std::vector<std::string> subject_headers;
-  std::unique_ptr<proxy::BearerTokens> tokens;  // null: no auth
+  config::Tokens tokens;  // empty: no auth
   bool forward_authorization = false;
 
   test::FakeScheduler scheduler;

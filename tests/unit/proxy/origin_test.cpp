@@ -19,13 +19,13 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 // A listener that trusts these, and what a peer of it says.
 Origin origin_of(const std::string& peer, const Fields& said,
                  const std::vector<std::string>& trusted = {"10.0.0.0/8", "fd00::/8", "unix"}) {
-  config::Listener listener;
-  listener.trust_request_id = true;
-  for (const std::string& network : trusted) listener.trusted_proxies.add(*Network::parse(network));
+  const auto listener = std::make_shared<config::Listener>();
+  listener->trust_request_id = true;
+  for (const std::string& network : trusted) listener->trusted_proxies.add(*Network::parse(network));
   downstream::ClientInfo client;
   client.ip = peer;
   client.port = static_cast<std::uint16_t>(peer == "unix" ? 0 : 4711);
-  client.listener = &listener;
+  client.listener = listener;
   http::Fields fields;
   for (const auto& [name, value] : said) fields.add(name, value);
   return proxy::find_origin(client, fields);
@@ -136,11 +136,11 @@ TEST(Origin, IsNotWhatOneOfTwoFieldsSaysThatDisagree) {
 }
 
 TEST(Origin, IsUnknownAndNothingIsBelievedBehindAProxyHeaderThatNamesNobody) {
-  config::Listener listener;
-  listener.trusted_proxies.add(*Network::parse("10.0.0.0/8"));
+  const auto listener = std::make_shared<config::Listener>();
+  listener->trusted_proxies.add(*Network::parse("10.0.0.0/8"));
   downstream::ClientInfo peer;
   peer.ip = "10.0.0.1";
-  peer.listener = &listener;
+  peer.listener = listener;
   peer.unknown = true;
   http::Fields fields;
   fields.add("X-Forwarded-For", "10.0.0.7");
@@ -201,16 +201,16 @@ TEST(Origin, TakesASaneRequestIdOfATrustedProxy) {
 class TrustedProxyTest : public ExchangeTest {
  protected:
   TrustedProxyTest() {
-    listener.trusted_proxies.add(*Network::parse("192.0.2.0/24"));
-    listener.trust_request_id = true;
+    listener->trusted_proxies.add(*Network::parse("192.0.2.0/24"));
+    listener->trust_request_id = true;
   }
   void send_through_proxy(const std::string& fields) {
     if (!proxy) make_proxy();
     client = std::make_unique<test::FakeClient>(scheduler.now());
-    client->info.listener = &listener;
+    client->info.listener = listener;
     proxy->on_request(*client, parsed_request("GET /jobs/17 HTTP/1.1\r\nHost: inner\r\n" + fields + "\r\n"));
   }
-  config::Listener listener;
+  const std::shared_ptr<config::Listener> listener = std::make_shared<config::Listener>();
 };
 
 TEST_F(TrustedProxyTest, WhatItSaysIsForwardedLoggedAndRendered) {
@@ -257,7 +257,7 @@ TEST_F(TrustedProxyTest, AClientThatItDoesNotNameIsNotAllowedAsIfItWereTheProxy)
 }
 
 TEST_F(TrustedProxyTest, ARequestIdThatItMayHaveFromTheClientIsReplaced) {
-  listener.trust_request_id = false;
+  listener->trust_request_id = false;
   send_through_proxy("X-Request-Id: of-anothers-work\r\n");
   observer().on_connected(server());
   EXPECT_EQ(request().field("X-Request-Id").size(), 36U);
@@ -281,7 +281,7 @@ TEST_F(TrustedProxyTest, OneRequestIdForTwoExchangesIsTwoCleanups) {
 }
 
 TEST_F(TrustedProxyTest, AnotherPeerIsNotBelieved) {
-  listener.trusted_proxies = Networks();
+  listener->trusted_proxies = Networks();
   send_through_proxy("X-Forwarded-For: 203.0.113.5\r\nX-Forwarded-Host: x\r\nX-Request-Id: abc\r\n");
   observer().on_connected(server());
   EXPECT_EQ(request().field("X-Forwarded-For"), "192.0.2.7");
