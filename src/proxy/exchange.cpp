@@ -290,17 +290,19 @@ void Exchange::transition(Phase next) {
 
 void Exchange::enter_journal() {
   if (proxy_.needs().journal == nullptr || !plan_->snapshot.wanted()) return;
-  if (in_flight_ != InFlightJournal::none) {  // a retry: at another server
-    journal_stale_ = true;
-    return renew_journal();
-  }
+  if (in_flight_ != InFlightJournal::none) return renew_journal();  // a retry: at another server
   in_flight_ = proxy_.needs().journal->enter(snapshot());
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, phase_);
 }
 
 void Exchange::renew_journal() {
-  if (std::exchange(journal_stale_, false) && in_flight_ != InFlightJournal::none)
+  journal_stale_ = false;
+  if (in_flight_ != InFlightJournal::none)
     in_flight_ = proxy_.needs().journal->replace(in_flight_, snapshot());
+}
+
+void Exchange::renew_stale_journal() {
+  if (journal_stale_) renew_journal();
 }
 
 // Before anything of it goes to the client, or, when nothing goes, at the end of this turn of the loop. What
@@ -308,7 +310,7 @@ void Exchange::renew_journal() {
 void Exchange::renew_journal_soon() {
   if (in_flight_ == InFlightJournal::none || std::exchange(journal_stale_, true)) return;
   proxy_.needs().scheduler.defer(
-      [this] { renew_journal(); });  // what destroys us comes later in the same queue
+      [this] { renew_stale_journal(); });  // what destroys us comes later in the same queue
 }
 
 void Exchange::leave_journal() {
@@ -345,16 +347,25 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
     proxy_.needs().scheduler.defer([over = std::move(request_)] {});
   }
   if (outcome == Outcome::client_gone && !first_byte_) status_ = 499;
+  if (stream_ == nullptr) {
+    // Where many leave at once, each server hears of it before the first cleanup is made. Until then the
+    // journal knows what is owed.
+    if (outcome == Outcome::completed || in_flight_ == cleanup::InFlightJournal::none) return settle();
+    return proxy_.needs().scheduler.defer([this] { settle(); });
+  }
   call_cleanup();
   leave_journal();
+  if (!first_byte_) return reply(status, message);
+  bytes_out_ = stream_->body_bytes_sent();  // cut short, visibly
+  std::exchange(stream_, nullptr)->cut();
+  close();
+}
 
-  if (stream_ == nullptr) return close();
-  if (first_byte_) {  // cut short, visibly
-    bytes_out_ = stream_->body_bytes_sent();
-    std::exchange(stream_, nullptr)->cut();
-    return close();
-  }
-  reply(status, message);
+// Nobody waits for an answer.
+void Exchange::settle() {
+  call_cleanup();
+  leave_journal();
+  close();
 }
 
 void Exchange::call_cleanup() {

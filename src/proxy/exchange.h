@@ -97,12 +97,14 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   void enter_journal();
   void renew_journal();
+  void renew_stale_journal();
   void renew_journal_soon();
   void leave_journal();
   std::string_view snapshot() const;
 
   bool let_in();
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
+  void settle();
   void call_cleanup();
   void skip_cleanups(observe::Skip why, std::string_view reason);
   void reply(int status, std::string_view message);

@@ -127,10 +127,7 @@ void Exchange::on_request_body(std::string_view data, bool last) {
   bytes_in_ += data.size();
   request_whole_ = last;
   if (outcome_) return;
-  if (request_json_ && request_json_->feed(data) && plan_->snapshot.names_request_json()) {
-    journal_stale_ = true;
-    renew_journal();
-  }
+  if (request_json_ && request_json_->feed(data) && plan_->snapshot.names_request_json()) renew_journal();
   if (planting_ && !request_) return keep_request_body(data, last);
   if (!request_) return;  // answered before it was whole
   body_forwarded_ = true;

@@ -133,8 +133,8 @@ void Exchange::open_tunnel() {
 void Exchange::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
   if (last) server_done();
   if (response_json_ && response_json_->feed(data) && plan_->snapshot.names_response()) renew_journal_soon();
-  if (!last) renew_journal();  // before the client can act on it
-  if (stream_ == nullptr) {    // the client has gone, and the work was to go on
+  if (!last) renew_stale_journal();  // before the client can act on it
+  if (stream_ == nullptr) {          // the client has gone, and the work was to go on
     if (!last) return wait_at_most(timeouts().idle);
     finished_without_client_ = true;
     return end(Outcome::client_gone);
@@ -148,7 +148,7 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
     heartbeat_due_.reset();  // behind its end there is nothing of the response
     wait_for_ever();         // on_sent(), or the front end's write_idle
     if (!taken) {
-      renew_journal();
+      renew_stale_journal();
       return on_finishing(false);
     }
     stream_ = nullptr;

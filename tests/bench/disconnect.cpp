@@ -131,11 +131,6 @@ class Meter {
   std::size_t called_ = 0;
 };
 
-double percentile(const std::vector<double>& sorted, double share) {
-  return sorted[std::min(sorted.size() - 1,
-                         static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -158,6 +153,6 @@ int main(int argc, char** argv) {
     microseconds.push_back(std::chrono::duration<double, std::micro>(meter.leave(meter.begin())).count());
   }
   std::ranges::sort(microseconds);
-  std::printf("%.0f %.0f %.0f\n", percentile(microseconds, 0.50), percentile(microseconds, 0.99),
-              microseconds.back());
+  std::printf("%.0f %.0f %.0f\n", bench::percentile(microseconds, 0.50),
+              bench::percentile(microseconds, 0.99), microseconds.back());
 }

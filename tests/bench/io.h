@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,13 @@ class Epoll {
   int fd_;
   std::vector<epoll_event> events_;
 };
+
+// Of what is sorted and not empty; `share` 0.99 for the 99th.
+template <typename Number>
+Number percentile(const std::vector<Number>& sorted, double share) {
+  const auto index = static_cast<std::size_t>(share * static_cast<double>(sorted.size()));
+  return sorted[std::min(sorted.size() - 1, index)];
+}
 
 // CPU time that the processes have used, of all their threads, user and system.
 std::chrono::nanoseconds cpu_time(std::span<const pid_t> pids);

@@ -120,9 +120,7 @@ class Load {
     std::ranges::sort(microseconds_);
   }
 
-  double percentile(std::size_t percent) const {
-    return microseconds_[(microseconds_.size() - 1) * percent / 100];
-  }
+  const std::vector<double>& microseconds() const { return microseconds_; }  // of each, sorted
 
  private:
   Connection& connect() {
@@ -216,6 +214,6 @@ int main(int argc, char** argv) {
   const std::chrono::duration<double, std::micro> used = bench::cpu_time(pids) - cpu;
   const std::chrono::duration<double> took = bench::Clock::now() - start;
   const auto count = static_cast<double>(plan.requests);
-  std::printf("%.2f %.0f %.0f %.0f\n", used.count() / count, count / took.count(), load.percentile(50),
-              load.percentile(99));
+  std::printf("%.2f %.0f %.0f %.0f\n", used.count() / count, count / took.count(),
+              bench::percentile(load.microseconds(), 0.50), bench::percentile(load.microseconds(), 0.99));
 }

@@ -192,9 +192,7 @@ class Subject {
       return;
     }
     const auto at = [&](double share) {
-      if (milliseconds_.empty()) return 0.0;
-      const auto index = static_cast<std::size_t>(share * static_cast<double>(milliseconds_.size()));
-      return milliseconds_[std::min(milliseconds_.size() - 1, index)];
+      return milliseconds_.empty() ? 0.0 : bench::percentile(milliseconds_, share);
     };
     std::printf("- %zu/%zu %.2f %.2f %.1f\n", milliseconds_.size(), tried_, at(0.50), at(0.99),
                 static_cast<double>(taken_) / 1e6);

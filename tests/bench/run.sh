@@ -101,8 +101,8 @@ pids() {
   pgrep -P "${pid_of[$1]}" || true
 }
 
-start_nginx() {  # UPSTREAM-PORT [NAME DIRECTIVE]: another by that name, with one directive more
-  local port name=${2:-nginx}
+start_nginx() {  # UPSTREAM-PORT [NAME DIRECTIVES [CONNECTION]]: by that name, with more directives, and this Connection field
+  local port name=${2:-nginx} connection=${4:-'""'}
   port=$(free_port)
   tls_port_of[$name]=$(free_port)
   cat >"$dir/$name.conf" <<EOF
@@ -127,7 +127,7 @@ http {
     location / {
       proxy_pass http://bench;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Connection $connection;
       proxy_set_header Host \$http_host;
       proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto \$scheme;
@@ -166,6 +166,7 @@ defaults
   timeout connect 1s
   timeout client 300s
   timeout server 300s
+  timeout tunnel 300s
 frontend bench
   bind 127.0.0.1:$port
   bind 127.0.0.1:${tls_port_of[haproxy]} ssl crt $dir/both.pem

@@ -45,6 +45,18 @@ class AdminTest : public EndToEnd {
     client.close();
     upstream.wait_for_close(request);
   }
+  // The same where the work goes on without its client, which is known to have gone when this returns.
+  RequestRecord leave_work_behind() {
+    Client client = connect();
+    client.send(get("/work"));
+    const RequestRecord request = upstream.wait_for_request("/work");
+    client.close();
+    eventually("its client to be gone", [&] {
+      const Json exchanges = json("/exchanges").at("exchanges");
+      return exchanges.size() == 1 && exchanges.at(0).at("client_gone") == true;
+    });
+    return request;
+  }
 };
 
 }  // namespace hangup::test

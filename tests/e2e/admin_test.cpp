@@ -111,14 +111,7 @@ TEST_F(AdminPages, ListWhatIsInFlightTheOldestFirst) {
 // Its work goes on.
 TEST_F(AdminPages, SayWhoseClientHasGone) {
   start_with({}, {.on_disconnect = "upstream: finish"});
-  Client client = connect();
-  client.send(get("/work"));
-  const RequestRecord request = upstream.wait_for_request("/work");
-  client.close();
-  eventually("its client to be gone", [&] {
-    const Json exchanges = json("/exchanges").at("exchanges");
-    return exchanges.size() == 1 && exchanges.at(0).at("client_gone") == true;
-  });
+  const RequestRecord request = leave_work_behind();
   upstream.send(request, response(200, "done"));
   eventually("it to end", [&] { return json("/exchanges").at("in_flight") == 0; });
 }

@@ -91,7 +91,10 @@ class ExchangeTest : public testing::Test {
   upstream::ServerObserver& observer() { return fake_upstream->observer(); }
   test::FakeRequestState& request() { return fake_upstream->request(); }
   const config::Server& server() { return upstream_config->servers.front(); }
-  const std::vector<cleanup::Delivery>& cleanups() { return outbox.deliveries; }
+  const std::vector<cleanup::Delivery>& cleanups() {
+    scheduler.run();
+    return outbox.deliveries;
+  }
 
   void make_proxy() {
     auto made = std::make_shared<config::Config>();

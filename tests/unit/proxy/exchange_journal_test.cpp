@@ -56,9 +56,24 @@ TEST_F(JournalTest, IsLeftWhenWhatIsOwedIsInTheOutbox) {
   bool owed = false;
   journal.on_leave = [&] { owed = !outbox.deliveries.empty(); };
   client->observer->on_gone(scheduler.now());
+  scheduler.run();
   EXPECT_EQ(journal.told.back(), "leave");
   EXPECT_TRUE(owed);
   EXPECT_EQ(std::ranges::count(journal.told, "leave"), 1);
+}
+
+TEST_F(JournalTest, OfManyThatLeaveAtOnceEachServerHearsBeforeTheFirstCleanupIsMade) {
+  std::vector<std::unique_ptr<test::FakeClient>> clients;
+  for (int i = 0; i < 3; ++i) {
+    get_and_connect();
+    clients.push_back(std::move(client));
+  }
+  for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+  for (const auto& request : fake_upstream->requests) EXPECT_TRUE(request->aborted);
+  EXPECT_THAT(outbox.deliveries, IsEmpty());
+  EXPECT_EQ(std::ranges::count(journal.told, "leave"), 0);
+  EXPECT_EQ(cleanups().size(), 3U);
+  EXPECT_EQ(std::ranges::count(journal.told, "leave"), 3);
 }
 
 TEST_F(JournalTest, IsLeftAlsoWhenNothingIsOwed) {
