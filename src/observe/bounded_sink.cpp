@@ -9,7 +9,7 @@
 namespace hangup::observe {
 namespace {
 
-constexpr auto writing_out_patience = std::chrono::seconds(5);
+constexpr auto writing_out_patience = std::chrono::seconds(2);
 
 }  // namespace
 

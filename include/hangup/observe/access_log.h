@@ -106,7 +106,7 @@ struct Outlets;
 // never block who logs. When the queue is full, the log for people drops its oldest messages, and the access
 // log drops new ones, counts their lines, as those that can't be written, and says in the other log how many,
 // at most once a second. What was logged is written at once. When the last reference goes, that waits until
-// all that is in a queue is written, but no more than 5 s for one that nobody reads.
+// all that is in a queue is written, but no more than 2 s for one that nobody reads.
 // Threading: any thread may log.
 struct Loggers {
   std::shared_ptr<spdlog::logger>

@@ -102,5 +102,20 @@ TEST(AccessLogSample, LeavesOutCompletedExchangesOnly) {
   EXPECT_NE(captured.messages()[0].find("\"rejected\""), std::string::npos);
 }
 
+TEST(AccessLogFormat, ChangesForWhatIsWrittenFromThenOn) {
+  test::CapturingLogger captured;
+  AccessLog log(captured.logger);
+  log.write(answered());
+  const auto line = config::LogLine::parse("{status}");
+  ASSERT_TRUE(line);
+  log.use({.line = *line});
+  log.write(answered());
+  log.write(answered());
+  log.use({});
+  ASSERT_EQ(captured.messages().size(), 2U);
+  EXPECT_TRUE(captured.messages()[0].starts_with("{\"time\""));
+  EXPECT_EQ(captured.messages()[1], "200\n200\n");
+}
+
 }  // namespace
 }  // namespace hangup::observe
