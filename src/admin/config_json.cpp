@@ -281,6 +281,12 @@ ConfigJson auth_json(const std::optional<config::Auth>& auth) {
           {"forward_authorization", auth->forward_authorization}};
 }
 
+std::string_view log_format(const config::AccessLog& access_log) {
+  if (!access_log.line) return "json";
+  const std::string& text = access_log.line->text();
+  return text == config::LogLine::combined().text() ? "combined" : std::string_view(text);
+}
+
 }  // namespace
 
 nlohmann::ordered_json config_json(const config::Config& config) {
@@ -293,7 +299,7 @@ nlohmann::ordered_json config_json(const config::Config& config) {
   ConfigJson cleanups = ConfigJson::object();
   for (const auto& cleanup : config.cleanups) cleanups[cleanup->name] = cleanup_json(*cleanup);
   const ConfigJson access_log = {{"path", config.access_log.path},
-                                 {"format", config.access_log.line ? config.access_log.line->text() : "json"},
+                                 {"format", log_format(config.access_log)},
                                  {"sample", config.access_log.sample}};
   return {
       {"file", config.file.string()},

@@ -285,12 +285,17 @@ std::vector<std::string> Server::Impl::take_over(std::shared_ptr<const config::C
   if (!credentials) return {std::move(credentials.error().message)};
   auto next = make_generation(std::move(config), current_.get(), *inherited_, *loggers_.log);
   if (!next) return {std::move(next.error().message)};
-  (*logs)();
-  const config::Config& now = *next->generation->config;
-  observe::set_levels(loggers_, now.access_log, now.log);
+  const std::shared_ptr<const config::Config> now = next->generation->config;
+  const auto take_over_logs = [&] {
+    (*logs)();
+    observe::set_levels(loggers_, now->access_log, now->log);
+  };
+  if (now->access_log.enabled) take_over_logs();
   credentials_ = std::move(*credentials);
   outbox_->use(credentials_);
   use(std::move(*next));
+  // Not before workers have handed over the lines that they still had.
+  if (!now->access_log.enabled) take_over_logs();
   return {};
 }
 

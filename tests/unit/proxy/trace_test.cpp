@@ -38,7 +38,7 @@ TEST(Trace, IsStartedForWhatIsNoTraceparent) {
   for (const std::string& field :
        {std::string(), "ff" + valid.substr(2), valid + "-00", valid + "x", valid.substr(0, 54),
         "00-" + std::string(32, '0') + "-b7ad6b7169203331-01", "00-" + trace_id + "-0000000000000000-01",
-        "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "00_" + valid.substr(3),
+        std::string("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"), "00_" + valid.substr(3),
         "00-" + trace_id + "-b7ad6b7169203331-0g", "01" + valid.substr(2) + "x"}) {
     const Trace trace = trace_of(field);
     EXPECT_FALSE(trace.continued()) << field;
