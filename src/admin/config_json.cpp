@@ -157,22 +157,78 @@ std::string host_of(const Upstream& upstream) {
   return upstream.host;
 }
 
+ConfigJson health_json(const std::optional<config::HealthCheck>& check) {
+  if (!check) return nullptr;
+  const bool asks = !check->path.empty();
+  ConfigJson statuses = ConfigJson::array();
+  for (const auto& [first, last] : check->status)
+    statuses.push_back(first == last ? std::to_string(first)
+                                     : std::to_string(first) + "-" + std::to_string(last));
+  return {{"path", or_null(check->path)},
+          {"method", asks ? ConfigJson(check->method) : ConfigJson(nullptr)},
+          {"host", or_null(check->host)},
+          {"status", asks ? std::move(statuses) : ConfigJson(nullptr)},
+          {"interval", format_duration(check->interval)},
+          {"timeout", format_duration(check->timeout)},
+          {"unhealthy", check->unhealthy},
+          {"healthy", check->healthy}};
+}
+
+ConfigJson outlier_json(const std::optional<config::Outlier>& outlier) {
+  if (!outlier) return nullptr;
+  return {{"failures", outlier->failures},
+          {"eject", format_duration(outlier->eject)},
+          {"max_ejected_percent", outlier->max_ejected_percent}};
+}
+
+std::string balance_of(const Upstream& upstream) {
+  switch (upstream.balance) {
+    case config::Balance::round_robin:
+      return "round_robin";
+    case config::Balance::least_requests:
+      return "least_requests";
+    case config::Balance::random_two:
+      return "random_two";
+    case config::Balance::hash:
+      break;
+  }
+  return "hash(" + written(*upstream.hash_key) + ")";
+}
+
+ConfigJson retries_json(const config::Retries& retries) {
+  ConfigJson on = ConfigJson::array();
+  if (retries.connect) on.push_back("connect");
+  if (retries.reset_before_head) on.push_back("reset_before_head");
+  for (const int status : retries.statuses) on.push_back(status);
+  return {{"attempts", retries.attempts},
+          {"on", std::move(on)},
+          {"budget", std::to_string(retries.budget_percent) + "%"},
+          {"min_per_second", retries.min_per_second}};
+}
+
 ConfigJson upstream_json(const Upstream& upstream) {
   ConfigJson servers = ConfigJson::array();
-  for (const config::Server& server : upstream.servers) servers.push_back({{"url", server.url}});
+  for (const config::Server& server : upstream.servers)
+    servers.push_back({{"url", server.url}, {"weight", server.weight}});
   const auto& connections = upstream.connections;
   const auto& timeouts = upstream.timeouts;
   return {{"servers", std::move(servers)},
           {"required", upstream.required},
           {"tls", upstream.has_https() ? tls_json(upstream.tls) : ConfigJson(nullptr)},
-          {"balance", upstream.balance == config::Balance::least_requests ? "least_requests" : "round_robin"},
+          {"balance", balance_of(upstream)},
+          {"slow_start", format_duration(upstream.slow_start)},
+          {"retries", retries_json(upstream.retries)},
           {"host", host_of(upstream)},
+          {"resolve", upstream.resolve ? format_duration(*upstream.resolve) : "off"},
+          {"health", health_json(upstream.health)},
+          {"outlier", outlier_json(upstream.outlier)},
           {"connections",
            {{"max", connections.max},
             {"keepalive", connections.keepalive},
             {"idle", format_duration(connections.idle)},
             {"queue", connections.queue},
-            {"queue_timeout", format_duration(connections.queue_timeout)}}},
+            {"queue_timeout", format_duration(connections.queue_timeout)},
+            {"retry_after", format_duration(connections.retry_after)}}},
           {"timeouts",
            {{"connect", format_duration(timeouts.connect)},
             {"first_byte", format_duration(timeouts.first_byte)},
@@ -306,6 +362,7 @@ nlohmann::ordered_json config_json(const config::Config& config) {
       {"workers", config.workers},
       {"listeners", std::move(listeners)},
       {"auth", auth_json(config.auth)},
+      {"resolver", config.resolver ? ConfigJson(config.resolver->to_string()) : ConfigJson(nullptr)},
       {"upstreams", std::move(upstreams)},
       {"routes", std::move(routes)},
       {"cleanups", std::move(cleanups)},

@@ -207,10 +207,17 @@ void add_outbox(std::vector<prometheus::MetricFamily>& families, const Sources& 
 
 void add_servers(std::vector<prometheus::MetricFamily>& families,
                  const std::vector<std::pair<std::string, upstream::UpstreamState>>& upstreams) {
-  Family up = gauge("hangup_server_up", "0 when connecting to the server failed lately, else 1.");
+  Family up = gauge("hangup_server_up",
+                    "1 unless connecting to the server, its checks or its answers say that it is down.");
   Family connections = gauge("hangup_server_connections", "Open connections to the server, by what they do.");
   Family requests = gauge("hangup_server_requests_in_flight", "Requests that the server works on.");
   Family connects = counter("hangup_server_connects_total", "Attempts to connect to the server, by result.");
+  Family checks = counter("hangup_server_checks_total", "Health checks of the server, by result.");
+  Family ejected = gauge("hangup_server_ejected", "1 while the server is ejected for failing requests.");
+  Family ejections =
+      counter("hangup_server_ejections_total", "Ejections of the server for failing requests.");
+  Family lookups = counter("hangup_server_lookups_total", "Lookups of the server's name, by result.");
+  Family addresses = gauge("hangup_server_addresses", "Addresses that the server's name was looked up to.");
   for (const auto& [name, state] : upstreams) {
     for (const upstream::ServerState& server : state.servers) {
       const Labels labels = {{"upstream", name}, {"server", server.url}};
@@ -225,9 +232,18 @@ void add_servers(std::vector<prometheus::MetricFamily>& families,
       requests.add(labels, server.requests);
       connects.add(with("result", "connected"), server.connected);
       connects.add(with("result", "failed"), server.unreachable);
+      checks.add(with("result", "passed"), server.checks_passed);
+      checks.add(with("result", "failed"), server.checks_failed);
+      ejected.add(labels, server.ejected ? 1 : 0);
+      ejections.add(labels, server.ejections);
+      lookups.add(with("result", "found"), server.names_found);
+      lookups.add(with("result", "not_found"), server.names_not_found);
+      addresses.add(labels, server.addresses);
     }
   }
-  for (Family* family : {&up, &connections, &requests, &connects}) families.push_back(family->take());
+  for (Family* family :
+       {&up, &connections, &requests, &connects, &checks, &ejected, &ejections, &lookups, &addresses})
+    families.push_back(family->take());
 }
 
 void add_upstreams(std::vector<prometheus::MetricFamily>& families, const Sources& sources) {
@@ -238,13 +254,20 @@ void add_upstreams(std::vector<prometheus::MetricFamily>& families, const Source
   Family queued = gauge("hangup_upstream_queue_length", "Requests that wait for a connection.");
   Family requests = counter("hangup_upstream_requests_total",
                             "Requests that got a connection, by whether one was made for them or reused.");
+  Family retries = counter("hangup_upstream_retries_total",
+                           "Requests that went on to another server, by what the one before did.");
+  Family over_budget = counter("hangup_upstream_retries_over_budget_total",
+                               "Requests that the budget kept from going on to another server.");
   for (const auto& [name, state] : upstreams) {
+    for (std::size_t i = 0; i < state.retries.size(); ++i)
+      retries.add({{"upstream", name}, {"cause", std::string(upstream::retry_cause_names[i])}},
+                  state.retries[i]);
+    over_budget.add({{"upstream", name}}, state.retries_over_budget);
     queued.add({{"upstream", name}}, state.queued);
     requests.add({{"upstream", name}, {"connection", "new"}}, state.requests_on_new);
     requests.add({{"upstream", name}, {"connection", "reused"}}, state.requests_on_reused);
   }
-  families.push_back(queued.take());
-  families.push_back(requests.take());
+  for (Family* family : {&queued, &requests, &retries, &over_budget}) families.push_back(family->take());
   add_servers(families, upstreams);
 }
 

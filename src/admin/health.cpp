@@ -18,7 +18,7 @@ std::vector<std::string> reasons_not_to_be_ready(const Sources& sources) {
     if (!upstream.required) continue;
     const upstream::UpstreamState state = upstream::state_of(*running->upstreams[i]);
     if (std::ranges::none_of(state.servers, &upstream::ServerState::up))
-      reasons.push_back("upstream " + upstream.name + ": no server can be connected to");
+      reasons.push_back("upstream " + upstream.name + ": no server is up");
   }
   return reasons;
 }

@@ -24,6 +24,9 @@ constexpr std::size_t least_connections = 4;
 // Descriptors for all but clients and servers.
 std::size_t fixed_descriptors(const config::Config& config) {
   std::size_t count = for_the_process + config.workers * (for_a_worker + config.listeners.size());
+  for (const auto& upstream : config.upstreams) {
+    if (upstream->health) count += upstream->servers.size();
+  }
   count += std::min(config.cleanups.size() * for_a_cleanup, most_for_cleanups);
   for (const config::Listener& listener : config.listeners) {
     const bool refuses = listener.connections.when_full == config::Listener::Connections::WhenFull::reject ||

@@ -54,7 +54,7 @@ class Maker {
         made_->upstreams[upstream.get()] = std::move(same);
         continue;
       }
-      auto made = upstream::make_shared_upstream(upstream);
+      auto made = upstream::make_shared_upstream(upstream, find_named(upstream->name));
       if (!made) return std::unexpected(std::move(made.error()));
       made_->upstreams[upstream.get()] = std::move(*made);
     }
@@ -67,6 +67,14 @@ class Maker {
       if (upstream::is_same(*shared, upstream)) return shared;
     }
     return nullptr;
+  }
+
+  // The one that it takes the place of.
+  const upstream::SharedUpstream* find_named(const std::string& name) const {
+    if (before_ == nullptr) return nullptr;
+    const auto found = std::ranges::find_if(
+        before_->upstreams, [&](const auto& upstream) { return upstream.first->name == name; });
+    return found == before_->upstreams.end() ? nullptr : found->second.get();
   }
 
   // By its address: whatever else the configuration says of it may change.

@@ -24,6 +24,7 @@
 #include <hangup/cleanup/open.h>
 #include <hangup/downstream/front_end.h>
 #include <hangup/observe/metrics.h>
+#include <hangup/upstream/care.h>
 
 namespace hangup::app {
 namespace {
@@ -37,6 +38,8 @@ constexpr std::size_t most_generations = 64;
 constexpr std::size_t many_generations = 8;
 // For all workers to take up a new configuration: they do so within a turn of their loops.
 constexpr auto workers_patience = std::chrono::seconds(10);
+// For the names of servers, before requests come that need them.
+constexpr auto names_patience = std::chrono::seconds(5);
 
 // What only a start can change, as it was at the start.
 std::shared_ptr<const config::Config> keep_fixed(const config::Config& read, const config::Config& running,
@@ -50,7 +53,14 @@ std::shared_ptr<const config::Config> keep_fixed(const config::Config& read, con
   keep(&config::Config::workers, "workers");
   keep(&config::Config::admin, "admin");
   keep(&config::Config::outbox, "outbox");
+  keep(&config::Config::resolver, "resolver");
   return kept;
+}
+
+std::vector<std::shared_ptr<upstream::SharedUpstream>> upstreams_of(const Generation& generation) {
+  std::vector<std::shared_ptr<upstream::SharedUpstream>> all;
+  for (const auto& [config, upstream] : generation.upstreams) all.push_back(upstream);
+  return all;
 }
 
 std::vector<std::string> texts(const std::vector<config::Problem>& problems,
@@ -100,6 +110,7 @@ class Server::Impl {
   std::unique_ptr<cleanup::Outbox> outbox_;
   observe::Metrics metrics_;
   std::shared_ptr<const Generation> current_;
+  std::unique_ptr<upstream::Care> care_;
   std::vector<std::weak_ptr<const Generation>> earlier_;  // those that have gone among them
   std::mutex workers_mutex_;  // for taking workers away, and asking them from another thread
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -124,6 +135,8 @@ Result<void> Server::Impl::start() {
   auto first = make_generation(config_, nullptr, *inherited_, *loggers_.log);
   if (!first) return std::unexpected(std::move(first.error()));
   show(first->generation);
+  care_ = std::make_unique<upstream::Care>(config_->resolver, *loggers_.log);
+  care_->look_after(upstreams_of(*current_), names_patience);
   const Shared shared{.outbox = *outbox_, .loggers = loggers_, .metrics = metrics_};
   for (Worker::Sockets& sockets : first->sockets)
     workers_.push_back(std::make_unique<Worker>(shared, current_, std::move(sockets)));
@@ -301,6 +314,7 @@ std::vector<std::string> Server::Impl::take_over(std::shared_ptr<const config::C
 
 // New sockets listen already; those that are given up do so until their worker has taken up the new ones.
 void Server::Impl::use(NextGeneration next) {
+  care_->look_after(upstreams_of(*next.generation), names_patience);
   for (const auto& commit : next.commit) commit();
   std::vector<std::future<void>> taken;
   for (std::size_t i = 0; i < workers_.size(); ++i) {

@@ -9,6 +9,8 @@
 #include <charconv>
 #include <memory>
 
+#include <hangup/base/text.h>
+
 namespace hangup::config {
 namespace {
 
@@ -54,6 +56,10 @@ Result<Authority> parse_authority(std::string_view text, std::uint16_t default_p
     if (code != std::errc{} || end != last || authority.port == 0) return malformed(text);
   }
   return authority;
+}
+
+bool is_name(const Authority& authority) {
+  return !equals_ignoring_case(authority.host, "localhost") && !SocketAddress::parse(numeric(authority));
 }
 
 Result<SocketAddress> resolve(const Authority& authority) {

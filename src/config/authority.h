@@ -20,6 +20,10 @@ struct Authority {
 // Strict: no user information, no empty port, a port from 1. The error says what was expected.
 Result<Authority> parse_authority(std::string_view text, std::uint16_t default_port = 80);
 
+// The host has to be looked up, and may have another address tomorrow: not so of an address, nor of localhost
+// (RFC 6761 section 6.3).
+bool is_name(const Authority& authority);
+
 // Looks the host up, if it is a name. IPv4 comes before IPv6, since many servers on "localhost" listen on
 // that only.
 Result<SocketAddress> resolve(const Authority& authority);

@@ -45,6 +45,7 @@ void read_root(Section& root, Config& config) {
   read_workers(root, config.workers);
   read_listeners(root, config);
   read_auth(root, config);
+  read_resolver(root, config.resolver);
   const auto upstreams = read_upstreams(root, config);
   const auto cleanups = read_cleanups(root, config);
   root.section("receivers", [&](Section& section) { section.networks("allow", config.receivers); });

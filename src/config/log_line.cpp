@@ -37,6 +37,7 @@ constexpr auto log_variables = std::to_array<NamedLogVariable>({
     {"duration_ms", LogVariable::duration_ms},
     {"ttfb_ms", LogVariable::ttfb_ms},
     {"upstream.server", LogVariable::upstream_server},
+    {"tried", LogVariable::tried},
     {"upstream_ms", LogVariable::upstream_ms},
     {"abort_us", LogVariable::abort_us},
     {"cleanup", LogVariable::cleanup},

@@ -1,3 +1,4 @@
+#include "config/balancing.h"
 #include "config/sections.h"
 
 #include <algorithm>
@@ -165,6 +166,8 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   section.section("match", [&](Section& match) { read_match(match, route.match); });
   read_access(section, route);
   if (section.is_mapping()) route.upstream = read_upstream(section, names.upstreams);
+  if (route.upstream)
+    check_balance_of_route(reader, *node.find("upstream")->value, *route.upstream, route.match.path);
   read_upgrades(section, route.upgrades);
   section.section("request",
                   [&](Section& changes) { read_request_changes(changes, route.match.path, route.request); });

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ std::vector<std::string_view> names_of(const ByName<T>& named) {
 void read_listeners(Section& root, Config& config);
 void read_auth(Section& root, Config& config);
 ByName<Upstream> read_upstreams(Section& root, Config& config);
+// health and outlier of an upstream.
+void read_upstream_care(Section& section, Upstream& upstream);
+void read_resolver(Section& root, std::optional<SocketAddress>& resolver);
 ByName<Cleanup> read_cleanups(Section& root, Config& config);
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
                  Config& config);

@@ -279,6 +279,13 @@ bool Template::is_literal() const {
 
 std::expected<std::string, std::string> Template::render(const VariableSource& source, Place place) const {
   std::string out;
+  if (auto rendered = render_into(out, source, place); !rendered)
+    return std::unexpected(std::move(rendered.error()));
+  return out;
+}
+
+std::expected<void, std::string> Template::render_into(std::string& out, const VariableSource& source,
+                                                       Place place) const {
   std::string scratch;
   for (const Segment& segment : segments_) {
     if (const auto* literal = std::get_if<std::string>(&segment)) {
@@ -301,7 +308,7 @@ std::expected<std::string, std::string> Template::render(const VariableSource& s
   if (place == Place::url && !is_literal() && has_dot_segment(out)) {
     return std::unexpected("the URL's path would have a dot segment");
   }
-  return out;
+  return {};
 }
 
 }  // namespace hangup::config

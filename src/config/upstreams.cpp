@@ -1,18 +1,17 @@
 #include "config/authority.h"
+#include "config/balancing.h"
 #include "config/client_tls.h"
 #include "config/sections.h"
 
 #include <algorithm>
-#include <array>
 
 #include <hangup/base/text.h>
 
 namespace hangup::config {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Balance>, 2> balances = {
-    {{"round_robin", Balance::round_robin}, {"least_requests", Balance::least_requests}}};
 constexpr std::uint64_t most_connections = 1'000'000;
+constexpr std::uint64_t most_weight = 256;
 constexpr std::string_view server_example =
     "a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
 
@@ -28,7 +27,19 @@ std::string wrong_scheme(std::string_view url) {
   return (url.contains('@') ? "this" : shown(url)) + " is no server; expected " + std::string(server_example);
 }
 
-Result<Server> parse_server(const std::string& url) {
+// The addresses of a name that may change are looked up by whoever uses them.
+Result<void> find_address(const Authority& authority, bool may_change, Server& server) {
+  if (may_change && is_name(authority)) {
+    server.name = Name{authority.host, authority.port};
+    return {};
+  }
+  const auto address = resolve(authority);
+  if (!address) return std::unexpected(address.error());
+  server.address = *address;
+  return {};
+}
+
+Result<Server> parse_server(const std::string& url, bool may_change) {
   constexpr std::string_view http = "http://";
   constexpr std::string_view https = "https://";
   Server server;
@@ -51,25 +62,25 @@ Result<Server> parse_server(const std::string& url) {
   }
   const auto authority = parse_authority(server.authority, server.https ? 443 : 80);
   if (!authority) return std::unexpected(authority.error());
-  const auto address = resolve(*authority);
-  if (!address) return std::unexpected(address.error());
+  if (auto found = find_address(*authority, may_change, server); !found)
+    return std::unexpected(std::move(found.error()));
   if (server.https) {
     server.tls_name = authority->host;
     if (server.tls_name.ends_with('.')) server.tls_name.pop_back();  // no certificate has it
   }
-  server.address = *address;
   return server;
 }
 
-void read_server(Reader& reader, const Node& node, std::vector<Server>& servers) {
+std::optional<Server> read_server(Reader& reader, const Node& node, bool may_change) {
   const auto text = reader.text(node, "servers", server_example);
-  if (!text) return;
-  auto server = parse_server(text->value);
-  if (!server) return reader.problem(node.position, "`servers`: " + server.error().message);
-  servers.push_back(std::move(*server));
+  if (!text) return std::nullopt;
+  auto server = parse_server(text->value, may_change);
+  if (server) return std::move(*server);
+  reader.problem(node.position, "`servers`: " + server.error().message);
+  return std::nullopt;
 }
 
-void read_servers(Section& section, std::vector<Server>& servers) {
+void read_servers(Section& section, bool may_change, std::vector<Server>& servers) {
   Reader& reader = section.reader();
   const Node* node = section.required("servers", "a list with at least one server");
   if (node == nullptr) return;
@@ -78,13 +89,24 @@ void read_servers(Section& section, std::vector<Server>& servers) {
   }
   for (const auto& item : node->items) {
     if (item->kind != Node::Kind::mapping) {
-      read_server(reader, *item, servers);
+      if (auto server = read_server(reader, *item, may_change)) servers.push_back(std::move(*server));
       continue;
     }
     Section long_form(reader, *item, "servers");
-    if (const Node* url = long_form.required("url", server_example)) read_server(reader, *url, servers);
+    const Node* url = long_form.required("url", server_example);
+    auto server = url == nullptr ? std::nullopt : read_server(reader, *url, may_change);
+    unsigned weight = 1;
+    long_form.number("weight", weight, 0, most_weight);
     long_form.finish();
+    if (!server) continue;
+    server->weight = weight;
+    servers.push_back(std::move(*server));
   }
+  if (!servers.empty() && std::ranges::all_of(servers, [](const Server& each) { return each.weight == 0; }))
+    reader.problem(node->position,
+                   "`servers`: all have the weight 0, so none would get a request; expected "
+                   "one with a `weight` from 1 to " +
+                       std::to_string(most_weight));
 }
 
 // After the servers.
@@ -114,6 +136,7 @@ void read_connections(Section& section, Upstream::Connections& connections) {
   section.duration("idle", connections.idle);
   section.number("queue", connections.queue, 0, most_connections);
   section.duration("queue_timeout", connections.queue_timeout);
+  section.duration("retry_after", connections.retry_after, seconds(1));
 }
 
 void read_timeouts(Section& section, Upstream::Timeouts& timeouts) {
@@ -154,14 +177,18 @@ ByName<Upstream> read_upstreams(Section& root, Config& config) {
     auto upstream = std::make_shared<Upstream>();
     upstream->name = name->text;
     Section section(reader, *value, name->text);
-    read_servers(section, upstream->servers);
+    section.duration_or("resolve", "off", upstream->resolve, milliseconds(1));
+    read_servers(section, upstream->resolve.has_value(), upstream->servers);
     for (Server& server : upstream->servers) server.upstream = upstream->name;
     read_tls_to_servers(section, *upstream);
     section.boolean("required", upstream->required);
-    section.choice("balance", upstream->balance, balances);
+    read_balance(section, *upstream);
+    section.duration("slow_start", upstream->slow_start, Duration::zero());
+    section.section("retries", [&](Section& inner) { read_retries(inner, upstream->retries); });
     section.section("connections", [&](Section& inner) { read_connections(inner, upstream->connections); });
     section.section("timeouts", [&](Section& inner) { read_timeouts(inner, upstream->timeouts); });
     read_host(section, *upstream);
+    read_upstream_care(section, *upstream);
     section.finish();
     config.upstreams.push_back(upstream);
     named.emplace(name->text, std::move(upstream));

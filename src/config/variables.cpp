@@ -15,7 +15,9 @@ bool is_known_at(Variable variable, Moment moment) {
       return moment == Moment::after_the_end;
     case Variable::response_status:
     case Variable::response_header:
-      return moment != Moment::before_the_request;
+      return moment == Moment::before_the_response || moment == Moment::after_the_end;
+    case Variable::upstream_server:
+      return moment != Moment::before_a_server;
     default:
       return true;
   }
@@ -51,6 +53,7 @@ void check_moment(Reader& reader, const TemplateText& text, Moment moment) {
     if (is_known_at(ref.variable, moment)) return;
     const bool is_field = ref.variable == Variable::request_json || ref.variable == Variable::response_json;
     const std::string_view here = is_field ? "before the body has passed: cleanups know it"
+                                  : moment == Moment::before_a_server    ? "before a server is chosen"
                                   : moment == Moment::before_the_request ? "before the response has come"
                                                                          : "before the exchange has ended";
     reader.problem(reader.within(*text.node, offset),

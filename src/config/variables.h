@@ -14,7 +14,7 @@
 namespace hangup::config {
 
 // When a template is rendered, which decides what is known.
-enum class Moment : std::uint8_t { before_the_request, before_the_response, after_the_end };
+enum class Moment : std::uint8_t { before_a_server, before_the_request, before_the_response, after_the_end };
 
 // Reports every variable whose value is not known at that moment.
 void check_moment(Reader& reader, const TemplateText& text, Moment moment);

@@ -52,6 +52,12 @@ std::string_view request_line(const AccessRecord& record, std::string& scratch) 
   return scratch;
 }
 
+std::string_view tried_text(const AccessRecord& record, std::string& scratch) {
+  scratch.clear();
+  for (const std::string_view url : record.tried) scratch.append(scratch.empty() ? "" : ",").append(url);
+  return scratch;
+}
+
 std::string_view cleanup_text(const AccessRecord& record, std::string& scratch) {
   scratch.clear();
   for (const std::string& id : record.cleanup_ids) scratch.append(scratch.empty() ? "" : ",").append(id);
@@ -113,6 +119,8 @@ std::string_view value_of(const LogLine::Value& value, const AccessRecord& recor
       return ms_text(record.first_byte, scratch);
     case LogVariable::upstream_server:
       return record.upstream;
+    case LogVariable::tried:
+      return tried_text(record, scratch);
     case LogVariable::upstream_ms:
       return ms_text(record.upstream_duration, scratch);
     case LogVariable::abort_us:

@@ -79,6 +79,16 @@ class Line {
     }
     text("\"");
   }
+  void tried(std::span<const std::string_view> servers) {
+    if (servers.empty()) return text("null");
+    char separator = '[';
+    for (const std::string_view server : servers) {
+      *at_++ = separator;
+      string(server);
+      separator = ',';
+    }
+    text("]");
+  }
   void cleanup(const AccessRecord& record) {
     if (record.cleanup_ids.empty() && record.cleanup_skipped.empty()) return text("null");
     if (record.cleanup_ids.empty()) return skipped(record.cleanup_skipped);
@@ -115,6 +125,7 @@ std::size_t room_for(const AccessRecord& record) {
         record.cleanup_skipped, record.error})
     strings += each.size();
   for (const std::string& id : record.cleanup_ids) strings += id.size() + 3;
+  for (const std::string_view server : record.tried) strings += server.size() + 3;
   return names_and_numbers + 6 * strings;
 }
 
@@ -164,6 +175,8 @@ char* write_json(char* at, const AccessRecord& record, SecondText& seconds) {
   line.ms(record.first_byte);
   line.text(R"(,"upstream":)");
   line.string_or_null(record.upstream);
+  line.text(R"(,"tried":)");
+  line.tried(record.tried);
   line.text(R"(,"upstream_ms":)");
   line.ms(record.upstream_duration);
   line.text(R"(,"abort_us":)");

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include <hangup/config/path.h>
@@ -32,8 +33,9 @@ constexpr std::array<std::uint8_t, phase_names.size()> followers = {
     /* queued */ bit(Phase::connecting) | bit(Phase::sending_request),
     /* connecting */ bit(Phase::connecting) | bit(Phase::queued) | bit(Phase::sending_request),
     /* sending_request */ bit(Phase::awaiting_response) | bit(Phase::streaming_response) |
-        bit(Phase::queued) | bit(Phase::connecting),
-    /* awaiting_response */ bit(Phase::streaming_response) | bit(Phase::queued) | bit(Phase::connecting),
+        bit(Phase::queued) | bit(Phase::connecting) | bit(Phase::sending_request),
+    /* awaiting_response */ bit(Phase::streaming_response) | bit(Phase::queued) | bit(Phase::connecting) |
+        bit(Phase::sending_request),
     /* streaming_response */ bit(Phase::tunnel),
     /* tunnel */ 0,
 };
@@ -130,8 +132,19 @@ void Exchange::shut_down() {
 // ---- A server is looked for; exchange_request.cpp goes on
 
 void Exchange::request_server(bool fresh) {
-  request_ = upstream_->request(*this, head_.method, fresh);
+  request_ =
+      upstream_->request(*this, tries_, {.method = head_.method, .fresh = fresh, .key = balance_key()});
   request_->start();
+}
+
+// What the server is chosen by, for balance: hash. Without a value there is none.
+std::string_view Exchange::balance_key() {
+  const auto& from = route_->upstream->hash_key;
+  if (!from) return {};
+  std::string& key = proxy_.scratch();
+  key.clear();
+  if (!from->render_into(key, variables(), config::Place::header)) key.clear();
+  return key;
 }
 
 void Exchange::on_queued() {
@@ -147,21 +160,39 @@ void Exchange::on_connecting(const config::Server& server) {
 
 // ---- The server fails
 
-bool Exchange::may_retry(const upstream::Failure& failure) const {
-  if (!failure.stale_connection || retried_ || body_forwarded_ || response_) return false;
-  return http::is_idempotent(head_.method) || !request_->sent_anything();
+// A server that may have begun work gets a second one beside it only where that is as good as one (RFC 9110
+// section 9.2.2), and none begins for a client that has gone.
+bool Exchange::may_send_again() const {
+  return stream_ != nullptr && !body_forwarded_ && !response_ && !interim_sent_ &&
+         (http::is_idempotent(head_.method) || !request_->sent_anything());
+}
+
+// Any connection may turn out closed, which is nobody's failure: that counts as no retry.
+bool Exchange::replaces_stale(const upstream::Failure& failure) const {
+  return failure.stale_connection && !stale_replaced_ && may_send_again();
+}
+
+// Takes it from the budget.
+bool Exchange::may_retry(upstream::RetryCause cause, int status) {
+  return may_send_again() && request_->may_retry(cause, status);
+}
+
+void Exchange::retry(bool fresh) {
+  sent_anything_ = sent_anything_ || request_->sent_anything();
+  proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
+  // Nothing of the body goes before the head, which goes when the next connection is there.
+  if (!request_whole_) stream_->pause_request(true);
+  request_server(fresh);
 }
 
 void Exchange::on_failed(const upstream::Failure& failure) {
-  const bool retry = may_retry(failure);
+  if (replaces_stale(failure)) {
+    stale_replaced_ = true;
+    return retry(true);
+  }
+  if (failure.unanswered && may_retry(upstream::RetryCause::reset)) return retry(stale_replaced_);
   sent_anything_ = sent_anything_ || request_->sent_anything();
   proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
-  if (retry) {
-    retried_ = true;
-    // Nothing of the body goes before the head, which goes when the next connection is there.
-    if (stream_ != nullptr && !request_whole_) stream_->pause_request(true);
-    return request_server(true);
-  }
   server_done_ = proxy_.needs().scheduler.now();
   if (working_on_) return end(Outcome::client_gone, 0, {}, failure.message);
   using Kind = upstream::Failure::Kind;
@@ -268,6 +299,7 @@ void Exchange::on_timer() {
       phase_deadline_.reset();
       return request_->give_up_connecting();
     default:
+      if (request_ && !response_) request_->head_is_overdue();
       return end(Outcome::upstream_timeout, 504, "the upstream server did not answer in time",
                  phase_ == Phase::sending_request     ? "the server took nothing of the request for too long"
                  : phase_ == Phase::awaiting_response ? "no response head came in time"
@@ -390,6 +422,12 @@ void Exchange::skip_cleanups(observe::Skip why, std::string_view reason) {
   for (observe::SkipCounts* skips : plan_->skips) skips->add(why);
 }
 
+std::chrono::seconds Exchange::come_back_after() const {
+  const bool overloaded = outcome_ == Outcome::rejected && upstream_ != nullptr;
+  if (!overloaded) return std::chrono::seconds(1);
+  return std::chrono::ceil<std::chrono::seconds>(upstream_->config().connections.retry_after);
+}
+
 void Exchange::reply(int status, std::string_view message) {
   status_ = status;
   first_byte_ = proxy_.needs().scheduler.now();
@@ -400,7 +438,8 @@ void Exchange::reply(int status, std::string_view message) {
       {{"Date", proxy_.date()}, {"Content-Type", reply.content_type}, {"X-Request-Id", request_id()}});
   if (!allow.empty()) fields.push_back({"Allow", allow});
   if (!challenge_.empty()) fields.push_back({"WWW-Authenticate", challenge_});
-  if (status == 503) fields.push_back({"Retry-After", "1"});
+  const std::string retry_after = status == 503 ? std::to_string(come_back_after().count()) : std::string();
+  if (!retry_after.empty()) fields.push_back({"Retry-After", retry_after});
   const bool head_only = head_.method == "HEAD";
   stream_->send_head(
       {.status = status,
@@ -443,6 +482,7 @@ void Exchange::close() {
   record.duration = now - started_;
   if (first_byte_) record.first_byte = *first_byte_ - started_;
   if (server_ != nullptr) record.upstream = server_->url;
+  record.tried = tried_;
   if (server_chosen_) record.upstream_duration = server_done_.value_or(now) - *server_chosen_;
   record.abort = abort_took_;
   record.cleanup_ids = cleanup_ids_;

@@ -9,6 +9,7 @@
 #include "proxy/origin.h"
 #include "proxy/trace.h"
 
+#include <chrono>
 #include <list>
 #include <memory>
 #include <optional>
@@ -73,13 +74,17 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void on_response_body(std::string_view data, bool last, const http::Fields& trailers) override;
   void on_failed(const upstream::Failure& failure) override;
   void request_server(bool fresh);
+  std::string_view balance_key();
   void server_chosen(const config::Server& server);
   bool send_request();
   http::Fields request_trailers() const;
   bool keep_request_body();
   void keep_request_body(std::string_view data, bool last);
   void body_left_alone(std::string_view reason);
-  bool may_retry(const upstream::Failure& failure) const;
+  bool may_send_again() const;
+  bool replaces_stale(const upstream::Failure& failure) const;
+  bool may_retry(upstream::RetryCause cause, int status = 0);
+  void retry(bool fresh);
   void pause_response();
   void server_done();
   void sent_to_client(std::string_view data);
@@ -107,6 +112,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void settle();
   void call_cleanup();
   void skip_cleanups(observe::Skip why, std::string_view reason);
+  std::chrono::seconds come_back_after() const;
   void reply(int status, std::string_view message);
   void close();
   ExchangeVariables variables() const;
@@ -142,9 +148,12 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::unique_ptr<upstream::ServerRequest> request_;  // while one is under way
   const config::Server* server_ = nullptr;            // the one chosen last
   const config::Server* sent_to_ = nullptr;           // the last one that the request was sent to
+  std::vector<std::string_view> tried_;               // the URLs of those before server_
   std::optional<MonoTime> server_chosen_;
   std::optional<MonoTime> server_done_;
-  bool retried_ = false;
+  bool stale_replaced_ = false;
+  bool interim_sent_ = false;
+  upstream::Tries tries_;
   bool sent_anything_ = false;              // to any server: it may have begun work
   bool body_forwarded_ = false;             // some of the request's body is gone, and can't be sent again
   bool request_whole_ = false;              // received

@@ -6,6 +6,7 @@
 #include "proxy/route_plan.h"
 #include "proxy/variables.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -30,10 +31,17 @@ void Exchange::on_interim(const http::ResponseHead& head) {
   std::vector<http::Field>& fields = proxy_.fields();
   fields.clear();
   forward_interim_fields(fields, head);
+  interim_sent_ = true;
   stream_->send_interim(head.status, fields);
 }
 
 void Exchange::on_response_head(http::ResponseHead head) {
+  const auto& statuses = route_->upstream->retries.statuses;
+  if (std::ranges::find(statuses, head.status) != statuses.end() &&
+      may_retry(upstream::RetryCause::status, head.status)) {
+    request_->abort();
+    return retry(false);
+  }
   response_ = std::move(head);
   planting_.reset();  // nothing is sent again
   transition(Phase::streaming_response);

@@ -286,10 +286,11 @@ void Http1Connection::pause_response(bool paused) {
 
 void Http1Connection::fail(Failure::Kind kind, std::string message) {
   User* user = std::exchange(user_, nullptr);
+  const bool unanswered = kind == Failure::Kind::reset && !any_response_;
   const bool stale = reused() && !any_response_;
   transport_.reset_on_close();
   close();
-  user->on_connection_failed({kind, std::move(message), stale});
+  user->on_connection_failed({kind, std::move(message), stale, unanswered});
 }
 
 void Http1Connection::abort() {

@@ -71,6 +71,8 @@ class Http1Connection final : public net::Transport::Handler {
   MonoTime idle_since;
   bool pooled = false;
   unsigned tls_version = 0;  // the reading of TLS settings that it was made with
+  std::shared_ptr<const SocketAddress>
+      address;  // that the server's name was looked up to; null without a name
 
  private:
   enum class State : std::uint8_t { connecting, handshake, busy, idle, closed };

@@ -1,11 +1,24 @@
 #include "upstream/pool.h"
 
 #include <algorithm>
+#include <random>
+#include <ranges>
 #include <utility>
 
 #include <hangup/net/socket.h>
 
 namespace hangup::upstream {
+namespace {
+
+// Of one server, by one request: each may take the whole of timeouts.connect.
+constexpr std::size_t most_addresses_tried = 3;
+bool sends_again(const config::Upstream& config) {
+  const config::Retries& retries = config.retries;
+  return config.servers.size() > 1 && retries.attempts > 0 &&
+         (retries.reset_before_head || !retries.statuses.empty());
+}
+
+}  // namespace
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
     : loop_(loop),
@@ -14,12 +27,17 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
       idle_(shared_->config().servers.size()),
       peers_(shared_->config().servers.size()),
       tls_version_(shared_->tls_version()),
-      order_(shared_->config().servers.size()),
+      addresses_version_(shared_->addresses().version()),
+      address_turns_(shared_->config().servers.size()),
+      balancer_(*shared_, shared_->next_pool(), std::random_device()()),
+      retries_anything_(sends_again(shared_->config())),
       idle_timer_(loop.make_timer([this] { close_expired(); })) {
+  addresses_ = shared_->addresses().all();
   shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
     loop_.post([this, alive] {
       if (alive.expired()) return;
       follow_reload();
+      follow_names();
       give_up_idle();
       serve_queue();
     });
@@ -28,28 +46,54 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
 
 Pool::~Pool() = default;
 
-std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, std::string_view method, bool fresh) {
-  return std::make_unique<PooledRequest>(*this, *shared_, observer, method, fresh);
+std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, Tries& tries,
+                                             const RequestOptions& options) {
+  if (retries_anything_ && tries.failed.empty() && !options.fresh)
+    shared_->retry_budget().request(loop_.now());
+  return std::make_unique<PooledRequest>(*this, *shared_, observer, tries, options);
+}
+
+bool Pool::may_retry(Tries& tries, RetryCause cause, int status) {
+  const config::Retries& retries = config().retries;
+  const bool wanted = cause == RetryCause::connect ? retries.connect
+                      : cause == RetryCause::reset
+                          ? retries.reset_before_head
+                          : std::ranges::find(retries.statuses, status) != retries.statuses.end();
+  if (!wanted || tries.further >= retries.attempts) return false;
+  // In place of a server's own answer only one that is likely to be better.
+  const auto is_left = [&](std::size_t server) {
+    return config().servers[server].weight > 0 && !tried(tries, server) &&
+           (cause != RetryCause::status || shared_->is_up(server, loop_.now()));
+  };
+  if (std::ranges::none_of(std::views::iota(std::size_t{0}, config().servers.size()), is_left)) return false;
+  if (cause != RetryCause::connect && !shared_->retry_budget().take(loop_.now())) {
+    counts_.over_budget.add();
+    return false;
+  }
+  ++tries.further;
+  counts_.retries[static_cast<std::size_t>(cause)].add();
+  return true;
 }
 
 // ---- Finding a connection
 
 Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& choice) {
-  const std::size_t count = idle_.size();
-  ++turn_;
-  const bool by_requests = config().balance == config::Balance::least_requests;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t server = (turn_ + i) % count;
-    order_[i] = {by_requests ? shared_->requests(server) : 0, i, server};
-  }
-  if (by_requests) std::ranges::sort(order_);
+  if (request.given_up()) return Found::none_left;
   bool any_left = false;
-  for (const auto& [requests, turn, server] : order_) {
-    if (request.tried(server)) continue;
+  bool any_up_left = false;
+  const MonoTime now = loop_.now();
+  balancer_.begin(request.key(), now);
+  while (const auto next = balancer_.next()) {
+    const std::size_t server = *next;
+    if (request.passes_by(server)) continue;
     Http1Connection* idle = request.fresh() || idle_[server].empty() ? nullptr : idle_[server].front().get();
     if (idle == nullptr && idle_only) continue;
+    const bool up = shared_->is_up(server, now);
+    if (any_up_left && !up) break;  // rather than to one that is down it waits for one that is full
+    any_up_left = any_up_left || up;
     any_left = true;
     if (idle == nullptr && !shared_->try_open(server)) continue;
+    balancer_.take();
     choice = {server, idle};
     return Found::connection;
   }
@@ -58,6 +102,7 @@ Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& c
 
 Pool::Found Pool::find_connection(PooledRequest& request) {
   follow_reload();  // its wake-up may still be on its way
+  follow_names();
   Choice choice;
   bool left_queue = false;
   for (;;) {
@@ -84,7 +129,15 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
     return true;
   }
   request.on_connecting(choice.server);
-  auto socket = net::start_connect(config().servers[choice.server].address);
+  const auto address = next_address(choice.server);
+  if (!address) {
+    shared_->closed(choice.server);
+    request.on_unreachable(
+        choice.server,
+        {Failure::Kind::unreachable, config().servers[choice.server].url + " could not be looked up", false});
+    return false;
+  }
+  auto socket = net::start_connect(*address);
   if (!socket) {
     shared_->closed(choice.server);
     if (socket.error().ours) {
@@ -100,6 +153,7 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
                                                      std::move(peer), request, request.method()));
   busy_.front()->self = busy_.begin();
   busy_.front()->tls_version = tls_version_;
+  if (config().servers[choice.server].name) busy_.front()->address = address;
   request.on_found(*busy_.front(), false);
   return true;
 }
@@ -119,6 +173,35 @@ void Pool::follow_reload() {
     if (!config().servers[server].https) continue;
     while (!idle_[server].empty()) idle_[server].back()->close();
   }
+}
+
+void Pool::follow_names() {
+  const unsigned version = shared_->addresses().version();
+  if (std::exchange(addresses_version_, version) == version) return;
+  addresses_ = shared_->addresses().all();
+  for (Connections& idle : idle_) {
+    for (auto each = idle.begin(); each != idle.end();) {
+      Http1Connection& connection = **each++;
+      if (!leads_to_server(connection)) connection.close();
+    }
+  }
+}
+
+bool Pool::leads_to_server(const Http1Connection& connection) const {
+  return connection.address == nullptr ||
+         std::ranges::find(*addresses_[connection.server()], *connection.address) !=
+             addresses_[connection.server()]->end();
+}
+
+std::shared_ptr<const SocketAddress> Pool::next_address(std::size_t server) {
+  const Addresses::List& list = addresses_[server];
+  if (list->empty()) return nullptr;
+  return {list, &(*list)[address_turns_[server]++ % list->size()]};
+}
+
+bool Pool::tried(const Tries& tries, std::size_t server) const {
+  const std::size_t most = std::clamp<std::size_t>(addresses_[server]->size(), 1, most_addresses_tried);
+  return !tries.failed.empty() && tries.failed[server] >= most;
 }
 
 bool Pool::enqueue(PooledRequest& request) {
@@ -157,6 +240,8 @@ void Pool::serve_queue() {
 void Pool::on_reusable(Http1Connection& connection) {
   const std::size_t server = connection.server();
   if (connection.tls_version != shared_->tls_version()) return connection.close();
+  follow_names();
+  if (!leads_to_server(connection)) return connection.close();
   const bool for_others = queue_.empty() && shared_->anybody_waits();
   if (for_others || !shared_->try_keep(server)) return connection.close();
   const bool first = std::ranges::all_of(idle_, &Connections::empty);
@@ -198,9 +283,15 @@ void Pool::close_expired() {
 
 // ---- A request
 
-PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer,
-                             std::string_view method, bool fresh)
-    : pool_(pool), shared_(shared), observer_(observer), method_(method), fresh_(fresh) {}
+PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer, Tries& tries,
+                             const RequestOptions& options)
+    : pool_(pool),
+      shared_(shared),
+      observer_(observer),
+      method_(options.method),
+      fresh_(options.fresh),
+      key_(options.key.empty() ? std::nullopt : Balancer::Key(Balancer::hash(options.key))),
+      tries_(tries) {}
 
 void PooledRequest::start() {
   Pool::Found found = pool_.find_connection(*this);
@@ -228,15 +319,22 @@ void PooledRequest::on_found(Http1Connection& connection, bool connected) {
 }
 
 void PooledRequest::on_connected() {
-  shared_.connected(server_);
+  shared_.connected(server_, pool_.now());
   pool_.counts().on_new.add();
   observer_.on_connected(server(server_));
 }
 
 void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
-  tried_.resize(shared_.config().servers.size());
-  tried_[server] = true;
-  shared_.unreachable(server, pool_.now());
+  tries_.failed.resize(shared_.config().servers.size());
+  ++tries_.failed[server];
+  if (pool_.tried(tries_, server)) {
+    shared_.unreachable(server, pool_.now(), failure.message);
+    keeps_to_.reset();
+    given_up_ = !pool_.may_retry(tries_, RetryCause::connect, 0);
+  } else {
+    shared_.address_unreachable(server);
+    keeps_to_ = server;
+  }
   last_failure_ = std::move(failure);
 }
 
@@ -263,6 +361,12 @@ void PooledRequest::give_up_connecting() {
   start();
 }
 
+void PooledRequest::on_response_head(http::ResponseHead head) {
+  answered_ = true;
+  shared_.answered(server_, head.status, pool_.now());
+  observer_.on_response_head(std::move(head));
+}
+
 void PooledRequest::on_response_body(std::string_view data, bool last, const http::Fields& trailers) {
   if (last) drop_connection();
   observer_.on_response_body(data, last, trailers);
@@ -270,7 +374,14 @@ void PooledRequest::on_response_body(std::string_view data, bool last, const htt
 
 void PooledRequest::on_connection_failed(Failure failure) {
   drop_connection();
+  if (!answered_ && !failure.stale_connection) shared_.failed(server_, pool_.now(), failure.message);
   observer_.on_failed(failure);
+}
+
+bool PooledRequest::may_retry(RetryCause cause, int status) {
+  tries_.failed.resize(shared_.config().servers.size());
+  tries_.failed[server_] = Tries::for_good;
+  return pool_.may_retry(tries_, cause, status);
 }
 
 void PooledRequest::drop_connection() {

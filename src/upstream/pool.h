@@ -1,12 +1,13 @@
 // One worker's connections to an upstream's servers, and the requests that wait for one.
 #pragma once
 
+#include "upstream/balancer.h"
 #include "upstream/http1_connection.h"
 #include "upstream/shared_upstream.h"
 
-#include <compare>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   ~Pool() override;
 
   const config::Upstream& config() const override { return shared_->config(); }
-  std::unique_ptr<ServerRequest> request(ServerObserver& observer, std::string_view method,
-                                         bool fresh) override;
+  std::unique_ptr<ServerRequest> request(ServerObserver& observer, Tries& tries,
+                                         const RequestOptions& options) override;
 
   enum class Found : std::uint8_t { connection, none_free, none_left };
   // Gives the request a connection, idle or connecting, to a server that it has not tried, and takes it out
@@ -33,6 +34,10 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   // False when the queue is full.
   bool enqueue(PooledRequest& request);
   void leave_queue(PooledRequest& request);
+  // All of the server's addresses that one request may try have failed.
+  bool tried(const Tries& tries, std::size_t server) const;
+  // By `retries`, for what these tries come from; takes it from the budget and counts it.
+  bool may_retry(Tries& tries, RetryCause cause, int status);
   MonoTime now() const { return loop_.now(); }
   SharedUpstream::Requests& counts() { return counts_; }
 
@@ -58,6 +63,11 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   std::shared_ptr<net::TlsPeer> peer(std::size_t server);
   // Closes what is idle and was made with TLS settings that were read anew since, sessions too.
   void follow_reload();
+  // Closes what is idle and leads to where the server's name does not lead any more.
+  void follow_names();
+  bool leads_to_server(const Http1Connection& connection) const;
+  // In turn. Null: its name was never found.
+  std::shared_ptr<const SocketAddress> next_address(std::size_t server);
   void close_expired();
 
   net::EventLoop& loop_;
@@ -67,15 +77,12 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   Connections busy_;
   std::vector<std::shared_ptr<net::TlsPeer>> peers_;  // a server each; null until there is a TLS connection
   unsigned tls_version_ = 0;                          // that they were made with
+  std::vector<Addresses::List> addresses_;            // a server each
+  unsigned addresses_version_ = 0;
+  std::vector<std::size_t> address_turns_;  // a server each
   std::list<PooledRequest*> queue_;
-  std::size_t turn_ = 0;  // of round_robin
-  // The servers as choose() tries them. Other workers change the counts of requests: each is read once, so
-  // that the order is one.
-  struct Candidate {
-    std::size_t requests, turn, server;
-    auto operator<=>(const Candidate&) const = default;
-  };
-  std::vector<Candidate> order_;
+  Balancer balancer_;
+  const bool retries_anything_;  // by `retries`, beyond connecting
   std::unique_ptr<Timer> idle_timer_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();  // for wake-ups that arrive too late
 };
@@ -83,8 +90,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
 // A request's way through the pool.
 class PooledRequest final : public ServerRequest, public Http1Connection::User {
  public:
-  PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer, std::string_view method,
-                bool fresh);
+  PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver& observer, Tries& tries,
+                const RequestOptions& options);
   ~PooledRequest() override { abort(); }
 
   void start() override;
@@ -96,6 +103,8 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void pause_response(bool paused) override {
     if (connection_ != nullptr) connection_->pause_response(paused);
   }
+  void head_is_overdue() override { shared_.failed(server_, pool_.now(), "no response head came in time"); }
+  bool may_retry(RetryCause cause, int status) override;
   void abort() override;
   bool sent_anything() const override {
     return sent_before_ || (connection_ != nullptr && connection_->sent_anything());
@@ -104,7 +113,14 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   // For the pool.
   std::string_view method() const { return method_; }
   bool fresh() const { return fresh_; }
-  bool tried(std::size_t server) const { return !tried_.empty() && tried_[server]; }
+  Balancer::Key key() const { return key_; }
+  // It may not go to this server: it has tried it, or has not tried all addresses of another yet.
+  bool passes_by(std::size_t server) const {
+    return pool_.tried(tries_, server) ||
+           (keeps_to_ && *keeps_to_ != server && !pool_.tried(tries_, *keeps_to_));
+  }
+  // Connecting failed, and it may not go on to another server.
+  bool given_up() const { return given_up_; }
   void on_connecting(std::size_t server) { observer_.on_connecting(this->server(server)); }
   // It has a connection now: `connected`, or on its way.
   void on_found(Http1Connection& connection, bool connected);
@@ -130,7 +146,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void on_connect_failed(std::string reason) override;
   void on_request_drained() override { observer_.on_request_drained(); }
   void on_interim(const http::ResponseHead& head) override { observer_.on_interim(head); }
-  void on_response_head(http::ResponseHead head) override { observer_.on_response_head(std::move(head)); }
+  void on_response_head(http::ResponseHead head) override;
   void on_response_body(std::string_view data, bool last, const http::Fields& trailers) override;
   void on_connection_failed(Failure failure) override;
 
@@ -139,11 +155,15 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   ServerObserver& observer_;
   const std::string method_;
   const bool fresh_;
-  std::vector<bool> tried_;  // empty until one was
+  const Balancer::Key key_;
+  Tries& tries_;
+  bool given_up_ = false;
+  std::optional<std::size_t> keeps_to_;  // this server has another address
   bool none_can_be_opened_ = false;
   Failure last_failure_{Failure::Kind::unreachable, "the upstream has no server", false};
   Http1Connection* connection_ = nullptr;
-  std::size_t server_ = 0;    // of connection_
+  std::size_t server_ = 0;  // of connection_
+  bool answered_ = false;
   bool sent_before_ = false;  // sent_anything(), kept when the connection goes
 };
 

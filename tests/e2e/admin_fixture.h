@@ -3,7 +3,10 @@
 
 #include "e2e/fixture.h"
 
+#include <map>
 #include <memory>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -35,6 +38,26 @@ class AdminTest : public EndToEnd {
     const Response response = page(path, "POST", body.dump());
     EXPECT_EQ(response.status, status) << response.body;
     return Json::parse(response.body);
+  }
+  // From /metrics: samples by their names and labels as they are written.
+  std::map<std::string, double> samples() const {
+    std::map<std::string, double> samples;
+    std::istringstream lines(page("/metrics").body);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with('#')) continue;
+      const std::size_t blank = line.rfind(' ');
+      samples[line.substr(0, blank)] = std::stod(line.substr(blank + 1));
+    }
+    return samples;
+  }
+  double value(const std::string& sample) const {
+    const auto all = samples();
+    const auto found = all.find(sample);
+    if (found == all.end()) throw std::runtime_error("there is no sample " + sample);
+    return found->second;
+  }
+  void wait_for(const std::string& sample, double expected) const {
+    eventually(sample + " to be " + std::to_string(expected), [&] { return value(sample) == expected; });
   }
   bool is_ready() const { return page("/ready").status == 200; }
   // A client leaves while its request is at the upstream, which has had `nth` of this kind then.

@@ -257,7 +257,7 @@ TEST_F(AdminPages, AreRedWhileNoServerOfARequiredUpstreamCanBeConnectedTo) {
   EXPECT_TRUE(is_ready());
   EXPECT_EQ(connect().exchange(get("/quick")).status, 502);
   EXPECT_EQ(page("/ready").status, 503);
-  EXPECT_EQ(json("/ready").at("reasons"), Json::array({"upstream app: no server can be connected to"}));
+  EXPECT_EQ(json("/ready").at("reasons"), Json::array({"upstream app: no server is up"}));
   MockUpstream back({.address = gone});
   back.otherwise(respond(200, "back"));
   EXPECT_EQ(connect().exchange(get("/quick")).status, 200);

@@ -1,5 +1,6 @@
 // The subcommands, as a user meets them.
 #include "e2e/fixture.h"
+#include "support/dns_server.h"
 
 #include <gtest/gtest.h>
 
@@ -32,6 +33,20 @@ TEST_F(CommandLine, CheckApprovesOfAGoodFile) {
   const Finished checked = command({"check", "-c", file(configuration())});
   EXPECT_EQ(checked.exit.status, 0) << checked.err;
   EXPECT_EQ(checked.err, "");
+}
+
+TEST_F(CommandLine, CheckWarnsOfServersWhoseNamesCanNotBeLookedUp) {
+  DnsServer dns;
+  dns.set("known.test", {"127.0.0.1"});
+  Yaml yaml;
+  yaml.servers = "\"http://known.test\", \"http://unknown.test\"";
+  const Finished checked =
+      command({"check", "-c", file(configuration(yaml) + "resolver: \"" + dns.where() + "\"\n")});
+  EXPECT_EQ(checked.exit.status, 0) << checked.err;
+  EXPECT_TRUE(
+      mentions(checked.err, "warning: upstream app: http://unknown.test: cannot look up unknown.test"))
+      << checked.err;
+  EXPECT_FALSE(mentions(checked.err, " known.test")) << checked.err;
 }
 
 TEST_F(CommandLine, CheckReportsEveryProblemWithItsPlace) {

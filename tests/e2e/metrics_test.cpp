@@ -3,36 +3,12 @@
 #include "support/process.h"
 
 #include <cstdlib>
-#include <map>
-#include <sstream>
 #include <string>
 
 namespace hangup::test {
 namespace {
 
-class Metrics : public AdminTest {
- protected:
-  // The samples by their names and labels as they are written.
-  std::map<std::string, double> scrape() const {
-    std::map<std::string, double> samples;
-    std::istringstream lines(page("/metrics").body);
-    for (std::string line; std::getline(lines, line);) {
-      if (line.starts_with('#')) continue;
-      const std::size_t blank = line.rfind(' ');
-      samples[line.substr(0, blank)] = std::stod(line.substr(blank + 1));
-    }
-    return samples;
-  }
-  double value(const std::string& sample) const {
-    const auto samples = scrape();
-    const auto found = samples.find(sample);
-    if (found == samples.end()) throw std::runtime_error("there is no sample " + sample);
-    return found->second;
-  }
-  void wait_for(const std::string& sample, double expected) const {
-    eventually(sample + " to be " + std::to_string(expected), [&] { return value(sample) == expected; });
-  }
-};
+class Metrics : public AdminTest {};
 
 TEST_F(Metrics, AreInPrometheusTextAndWithoutFault) {
   start_with();
@@ -241,7 +217,7 @@ TEST_F(Metrics, SayWhenTheOutboxFails) {
   const TempDir dir;
   start_with("outbox: {path: \"" + (dir / "not" / "there" / "outbox.db").string() + "\"}\n");
   wait_for("hangup_outbox_trouble", 1);
-  EXPECT_FALSE(scrape().contains("hangup_outbox_dead_letters")) << "it is not known";
+  EXPECT_FALSE(samples().contains("hangup_outbox_dead_letters")) << "it is not known";
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include <hangup/config/log_line.h>
 #include <hangup/config/template.h>
 #include <hangup/config/tokens.h>
+#include <hangup/config/upstream_care.h>
 #include <hangup/http/message.h>
 
 namespace hangup::config {
@@ -89,14 +90,18 @@ struct Listener {
   std::string where() const { return inherited.empty() ? address.to_string() : "fd:" + inherited; }
 };
 
-// Where requests for a server go. Names are looked up when the configuration is read.
+// Where requests for a server go.
 struct Server {
-  std::string url;  // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
-  SocketAddress address;
+  std::string url;        // as written, "http://127.0.0.1:9000" or "unix:/run/app.sock"; its name in the log
+  SocketAddress address;  // empty with a `name`
   std::string authority;  // "127.0.0.1:9000": the Host value when the upstream says `host: server`
   bool https = false;
   std::string tls_name = {};  // for https: what its certificate has to be for, and SNI where that is a name
   std::string upstream = {};  // the name of its upstream
+  unsigned weight = 1;        // its share, beside that of the others; 0: it gets no new requests
+  // To be looked up while hangup runs; nullopt for an address, for localhost and with `resolve: off`, which
+  // is looked up when the configuration is read.
+  std::optional<Name> name = {};
 
   bool operator==(const Server&) const = default;
 };
@@ -112,19 +117,38 @@ struct ClientTls {
   bool operator==(const ClientTls&) const = default;
 };
 
-enum class Balance : std::uint8_t { round_robin, least_requests };
+enum class Balance : std::uint8_t { round_robin, least_requests, random_two, hash };
+
+// When a request that failed goes to another server, which none does twice.
+struct Retries {
+  unsigned attempts = 2;  // further servers, for one exchange
+  bool connect = true;    // the server can't be connected to
+  // The server closed the connection before a byte of its answer. Only for what may be sent twice: an
+  // idempotent method, or nothing was sent; this goes for `statuses` as well.
+  bool reset_before_head = true;
+  std::vector<int> statuses;  // of 502, 503, 504
+  // Of what is sent again, as a part of the upstream's requests, beside `min_per_second`; over all workers.
+  unsigned budget_percent = 20;
+  unsigned min_per_second = 10;
+
+  bool operator==(const Retries&) const = default;
+};
 
 struct Upstream {
   std::string name;
   std::vector<Server> servers;  // at least one
   bool required = false;        // without a server that can be connected to, hangup is not ready
   Balance balance = Balance::round_robin;
+  std::optional<Template> hash_key;        // what Balance::hash goes by
+  Duration slow_start = Duration::zero();  // to its full weight, when a server has come up again
+  Retries retries;
   struct Connections {
     std::size_t max = 256;       // to one server, over all workers
     std::size_t keepalive = 64;  // of them, kept idle for the next request
     Duration idle = seconds(60);
     std::size_t queue = 1024;  // exchanges that may wait for a connection, over all workers
     Duration queue_timeout = seconds(5);
+    Duration retry_after = seconds(1);  // what clients are told that found no place, or waited too long
 
     bool operator==(const Connections&) const = default;
   } connections;
@@ -140,8 +164,11 @@ struct Upstream {
   // `host: keep` (default, the client's Host is forwarded), `host: server` (the server's own authority), or a
   // literal.
   enum class HostPolicy : std::uint8_t { keep, server, literal } host_policy = HostPolicy::keep;
-  std::string host;  // for HostPolicy::literal
-  ClientTls tls;     // to https servers
+  std::string host;                               // for HostPolicy::literal
+  ClientTls tls;                                  // to https servers
+  std::optional<HealthCheck> health;              // nullopt: none is asked
+  std::optional<Outlier> outlier;                 // nullopt: none is ejected
+  std::optional<Duration> resolve = seconds(30);  // how often names are looked up again; nullopt: `off`
 
   bool operator==(const Upstream&) const = default;
   bool has_https() const {
@@ -292,7 +319,8 @@ struct Config {
   std::optional<SocketAddress> admin;  // admin.address; nullopt for no admin listener
   AccessLog access_log;
   Log log;
-  Duration drain = seconds(30);  // shutdown.drain
+  std::optional<SocketAddress> resolver;  // the DNS server for names of servers; nullopt: the system's
+  Duration drain = seconds(30);           // shutdown.drain
 
   // Whether some are let in and others not, so that it matters which route a request is matched with.
   bool has_access_rules() const {

@@ -43,6 +43,7 @@ enum class LogVariable : std::uint8_t {
   duration_ms,
   ttfb_ms,
   upstream_server,
+  tried,  // the servers before it
   upstream_ms,
   abort_us,
   cleanup,

@@ -51,6 +51,8 @@ struct VariableRef {
   std::string name;  // of the header, query parameter or capture, path in the JSON body; else empty
   std::optional<std::string> fallback;
   bool raw = false;
+
+  bool operator==(const VariableRef&) const = default;
 };
 
 // "request.header.x-job-id".
@@ -90,6 +92,9 @@ class Template {
   // The error says which variable has no value, or has one that is not allowed at this place:
   // "{request.header.x-job-id} has no value", fit for `skipped: <reason>` in the log.
   std::expected<std::string, std::string> render(const VariableSource& source, Place place) const;
+  // The same into `out`, which was empty; what it holds after an error is of no use.
+  std::expected<void, std::string> render_into(std::string& out, const VariableSource& source,
+                                               Place place) const;
 
   const std::vector<Segment>& segments() const { return segments_; }
   bool is_literal() const;
@@ -100,6 +105,11 @@ class Template {
   const Template& as_written() const { return as_written_ == nullptr ? *this : *as_written_; }
   void set_as_written(Template written) {
     as_written_ = std::make_shared<const Template>(std::move(written));
+  }
+
+  // By what they render.
+  bool operator==(const Template& other) const {
+    return text_ == other.text_ && segments_ == other.segments_;
   }
 
  private:

@@ -47,6 +47,7 @@ struct AccessRecord {
   Duration duration{};
   std::optional<Duration> first_byte;          // from the start to the response head being sent to the client
   std::string_view upstream;                   // server's url; "" when none was chosen
+  std::span<const std::string_view> tried;     // the servers before it, in their order
   std::optional<Duration> upstream_duration;   // from the choice of the server to the end of its part
   std::optional<Duration> abort;               // from the sign of the disconnect to the upstream being closed
   std::span<const std::string> cleanup_ids;    // of its deliveries
@@ -93,9 +94,9 @@ void append_line(std::string& out, const config::LogLine& line, const AccessReco
 // Appends the record as one JSON object and a newline. Valid JSON whatever the bytes. Always the same fields
 // in the same order, null where there is no value; only `error` is left out when there is none:
 //   time type=exchange request_id trace_id client peer user tls_version tls_cipher method host path route
-//   status outcome phase bytes_in bytes_out duration_ms ttfb_ms upstream upstream_ms abort_us cleanup
-//   (["delivery id"...] or "skipped: reason", which is the last of the list where some are called and some
-//   skipped) error
+//   status outcome phase bytes_in bytes_out duration_ms ttfb_ms upstream tried (["url"...]) upstream_ms
+//   abort_us cleanup (["delivery id"...] or "skipped: reason", which is the last of the list where some are
+//   called and some skipped) error
 // `seconds` writes utc_seconds().
 void append_json(std::string& out, const AccessRecord& record, SecondText& seconds);
 

@@ -7,6 +7,7 @@
 // Threading: everything here belongs to one worker's thread, except SharedUpstream.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,28 @@ struct Failure {
   // For reset: the connection had served another request before, and not a byte of a response came: the
   // server may have closed it as idle just when this request was sent.
   bool stale_connection = false;
+  // For reset: not a byte of a response came.
+  bool unanswered = false;
+};
+
+// What makes a request go on to another server.
+enum class RetryCause : std::uint8_t { connect, reset, status };
+inline constexpr std::array<std::string_view, 3> retry_cause_names = {"connect", "reset", "status"};
+
+// What one exchange has tried. It goes along with its requests, from one that failed to the one that follows.
+struct Tries {
+  std::vector<unsigned> failed;  // so often at each server; empty until it has at one
+  unsigned further = 0;          // servers, after the first
+
+  static constexpr unsigned for_good = ~0U;
+};
+
+struct RequestOptions {
+  std::string_view method;
+  // No connection that has served another request is taken.
+  bool fresh = false;
+  // For balance: hash; empty for none. Only looked at during the call.
+  std::string_view key = {};
 };
 
 class ServerObserver {
@@ -84,6 +107,13 @@ class ServerRequest {
   // come.
   virtual bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers = {}) = 0;
   virtual void pause_response(bool paused) = 0;
+  // The server has failed it, not by connecting. Whether `retries` of the configuration, and its budget, let
+  // another request go on to another server; then that counts. Whether anything may be sent twice is for the
+  // caller to know. `status` is what the server answered, for RetryCause::status.
+  virtual bool may_retry(RetryCause cause, int status = 0) = 0;
+  // What came of the response's head was nothing, for longer than it may take: that counts against the
+  // server. To be followed by abort().
+  virtual void head_is_overdue() = 0;
   // Closes the connection so that the server sees it at once (RST), or leaves the queue. The observer hears
   // nothing more.
   virtual void abort() = 0;
@@ -95,28 +125,40 @@ class ServerRequest {
 // one, and what TLS needs. Thread-safe; no locks unless somebody waits, or a TLS connection is opened.
 class SharedUpstream;
 // Reads the files that `tls` names. The error names the upstream, the file and what is wrong with it.
-Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config);
+// `before` is what it takes the place of, or null: what is known of the health of servers that both have goes
+// over.
+Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config,
+                                                             const SharedUpstream* before = nullptr);
 // Reads them again. What is returned puts them to use: connections made from then on use what they hold, and
 // those made before serve no further request. Any thread.
 Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream);
-// The same configuration as `config`, the addresses that names were looked up to included.
+// The same configuration as `config`.
 bool is_same(const SharedUpstream& upstream, const config::Upstream& config);
 
 // How an upstream and its servers fare now, and what came of connecting to them so far.
 struct ServerState {
   std::string url;
-  bool up = true;                 // as far as is known
+  bool up = true;                 // as far as connections, its checks and its answers tell
   std::size_t connections = 0;    // open, or being opened
   std::size_t idle = 0;           // of them, kept for the next request
   std::size_t requests = 0;       // under way
   std::uint64_t connected = 0;    // so often, with TLS where that is asked for
   std::uint64_t unreachable = 0;  // so often not
+  std::uint64_t checks_passed = 0;
+  std::uint64_t checks_failed = 0;
+  bool ejected = false;  // now
+  std::uint64_t ejections = 0;
+  std::size_t addresses = 0;          // that its name was looked up to
+  std::uint64_t names_found = 0;      // so often was that done
+  std::uint64_t names_not_found = 0;  // so often it could not
 };
 struct UpstreamState {
   std::vector<ServerState> servers;   // as in the configuration
   std::size_t queued = 0;             // requests that wait for a connection
   std::uint64_t requests_on_new = 0;  // so many had a connection made for them
   std::uint64_t requests_on_reused = 0;
+  std::array<std::uint64_t, retry_cause_names.size()> retries{};  // by RetryCause
+  std::uint64_t retries_over_budget = 0;                          // so many were not made
 };
 // Any thread.
 UpstreamState state_of(const SharedUpstream& upstream);
@@ -126,9 +168,9 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
   virtual const config::Upstream& config() const = 0;
-  // `observer` outlives the request. With `fresh`, no connection that has served another request is taken.
-  virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, std::string_view method,
-                                                 bool fresh) = 0;
+  // `observer` and `tries` outlive the request.
+  virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, Tries& tries,
+                                                 const RequestOptions& options) = 0;
 };
 
 // To be made and destroyed on the loop's thread, or when it does not run; the loop outlives it.

@@ -61,14 +61,29 @@ void explain_routes(const config::Config& config, const proxy::RouteMatch& match
   }
 }
 
+std::string explain_balance(const config::Upstream& upstream) {
+  switch (upstream.balance) {
+    case config::Balance::round_robin:
+      return "each server in its turn of";
+    case config::Balance::least_requests:
+      return "the server with the fewest requests of";
+    case config::Balance::random_two:
+      return "of two at random the server with fewer requests, of";
+    case config::Balance::hash:
+      break;
+  }
+  return fmt::format("the server that {} falls to, of", upstream.hash_key->as_written().text());
+}
+
 void explain_upstream(const config::Upstream& upstream, std::ostream& out) {
   out << fmt::format("\nupstream {}", upstream.name);
-  if (upstream.servers.size() > 1) {
-    out << (upstream.balance == config::Balance::least_requests ? ", the server with the fewest requests of"
-                                                                : ", each server in its turn of");
-  }
+  if (upstream.servers.size() > 1) out << ", " << explain_balance(upstream);
   out << '\n';
-  for (const config::Server& server : upstream.servers) out << "  " << server.url << '\n';
+  for (const config::Server& server : upstream.servers) {
+    out << "  " << server.url;
+    if (server.weight != 1) out << fmt::format(" (weight {})", server.weight);
+    out << '\n';
+  }
 }
 
 void explain_access(const config::Config& config, const config::Route& route, std::string_view path,

@@ -104,6 +104,27 @@ TEST(ConfigJson, ShowsHowLogsAreWrittenAndTracesKept) {
   EXPECT_EQ(config_json(*line)["access_log"]["format"], "{status} {{x");
 }
 
+TEST(ConfigJson, ShowsHowServersAreChosenAsItWasSaid) {
+  const auto config = parsed(
+      "listeners: [{name: public, address: \"127.0.0.1:8080\"}]\n"
+      "upstreams:\n"
+      "  h: {servers: [{url: \"http://127.0.0.1:1\", weight: 0}, \"http://127.0.0.1:2\"], balance: "
+      "\"hash({client.ip})\",\n"
+      "      slow_start: 30s, retries: {attempts: 1, on: [503, connect], budget: 5%}}\n"
+      "  r: {servers: [\"http://127.0.0.1:1\"], balance: random_two}\n"
+      "routes: [{upstream: h}]\n");
+  ASSERT_TRUE(config);
+  const ordered_json shown = config_json(*config)["upstreams"];
+  EXPECT_EQ(shown["h"]["servers"][0]["weight"], 0);
+  EXPECT_EQ(shown["h"]["servers"][1]["weight"], 1);
+  EXPECT_EQ(shown["h"]["balance"], "hash({client.ip})");
+  EXPECT_EQ(shown["h"]["slow_start"], "30s");
+  EXPECT_EQ(shown["h"]["retries"]["attempts"], 1);
+  EXPECT_EQ(shown["h"]["retries"]["on"], (ordered_json{"connect", 503}));
+  EXPECT_EQ(shown["h"]["retries"]["budget"], "5%");
+  EXPECT_EQ(shown["r"]["balance"], "random_two");
+}
+
 TEST(ConfigJson, ShowsNoSecret) {
   ::setenv("HANGUP_TEST_SECRET", "s3cret", 1);
   const auto config = parsed(

@@ -68,12 +68,18 @@ TEST(Config, TheExampleShowsEveryKeyButTheDefaultsAreItsOwn) {
   EXPECT_EQ(shown_upstream.connections.keepalive, usual_upstream.connections.keepalive);
   EXPECT_EQ(shown_upstream.connections.idle, usual_upstream.connections.idle);
   EXPECT_EQ(shown_upstream.connections.queue, usual_upstream.connections.queue);
+  EXPECT_EQ(shown_upstream.connections.retry_after, usual_upstream.connections.retry_after);
+  EXPECT_EQ(shown_upstream.slow_start, usual_upstream.slow_start);
+  EXPECT_EQ(shown_upstream.retries, usual_upstream.retries);
   EXPECT_EQ(shown_upstream.connections.queue_timeout, usual_upstream.connections.queue_timeout);
   EXPECT_EQ(shown_upstream.timeouts.connect, usual_upstream.timeouts.connect);
   EXPECT_EQ(shown_upstream.timeouts.first_byte, usual_upstream.timeouts.first_byte);
   EXPECT_EQ(shown_upstream.timeouts.idle, usual_upstream.timeouts.idle);
   EXPECT_EQ(shown_upstream.timeouts.total, usual_upstream.timeouts.total);
   EXPECT_EQ(shown_upstream.host_policy, usual_upstream.host_policy);
+  EXPECT_EQ(shown_upstream.resolve, usual_upstream.resolve);
+  EXPECT_EQ(shown_upstream.health, usual_upstream.health);
+  EXPECT_EQ(shown_upstream.outlier, usual_upstream.outlier);
   const Cleanup& shown_cleanup = *(*file)->cleanups.front();
   const Cleanup& usual_cleanup = *small->cleanups.front();
   EXPECT_EQ(shown_cleanup.timeout, usual_cleanup.timeout);
@@ -137,10 +143,12 @@ listeners:
   - {address: "unix:/run/hangup/in.sock"}
 upstreams:
   app:
-    servers: ["http://127.0.0.1:9000", {url: "HTTP://[::1]:9001"}, "unix:/run/app.sock"]
+    servers: ["http://127.0.0.1:9000", {url: "HTTP://[::1]:9001", weight: 3}, "unix:/run/app.sock"]
     balance: least_requests
+    slow_start: 30s
+    retries: {attempts: 5, on: [reset_before_head, 503, 502], budget: 7%, min_per_second: 2}
     host: server
-    connections: {max: 10, keepalive: 5, idle: 6s, queue: 7, queue_timeout: 8s}
+    connections: {max: 10, keepalive: 5, idle: 6s, queue: 7, queue_timeout: 8s, retry_after: 12s}
     timeouts: {connect: 100ms, first_byte: 9s, idle: 10s, total: 0}
   other: {servers: ["http://127.0.0.1:1"], host: "example.com:8080"}
 routes:
@@ -187,6 +195,16 @@ shutdown: {drain: 0s}
   EXPECT_EQ(app.servers[2].address.to_string(), "unix:/run/app.sock");
   EXPECT_EQ(app.servers[2].authority, "localhost");
   EXPECT_EQ(app.balance, Balance::least_requests);
+  EXPECT_EQ(app.servers[0].weight, 1U);
+  EXPECT_EQ(app.servers[1].weight, 3U);
+  EXPECT_EQ(app.slow_start, 30s);
+  EXPECT_EQ(app.retries.attempts, 5U);
+  EXPECT_FALSE(app.retries.connect);
+  EXPECT_TRUE(app.retries.reset_before_head);
+  EXPECT_THAT(app.retries.statuses, ElementsAre(503, 502));
+  EXPECT_EQ(app.retries.budget_percent, 7U);
+  EXPECT_EQ(app.retries.min_per_second, 2U);
+  EXPECT_EQ(app.connections.retry_after, 12s);
   EXPECT_EQ(app.host_policy, Upstream::HostPolicy::server);
   EXPECT_EQ(app.connections.max, 10U);
   EXPECT_EQ(app.connections.keepalive, 5U);

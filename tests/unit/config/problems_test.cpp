@@ -50,31 +50,32 @@ std::string with_route(const std::string& members) {
 }
 
 TEST(Problems, AreReportedAtOnceInTheOrderOfTheFile) {
-  EXPECT_THAT(problems("workers: 0\n"
-                       "routes:\n"
-                       "  - {upstream: ap, match: {path: x}}\n"
-                       "upstreams:\n"
-                       "  app: {servers: [\"h2c://x\"], balance: random}\n"
-                       "listener: []\n"),
-              ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener",
-                          "1:10: `workers`: found `0`, expected auto or a whole number from 1 to 256",
-                          "3:16: `upstream`: found `ap`, expected one of upstreams: app; did you mean `app`?",
-                          "3:34: `path`: `x`: a path starts with /",
-                          StartsWith("5:19: `servers`: `h2c`: this release speaks HTTP/1.1 to upstreams"),
-                          "5:40: `balance`: found `random`, expected round_robin or least_requests",
-                          StartsWith("6:1: unknown key `listener`")));
+  EXPECT_THAT(
+      problems("workers: 0\n"
+               "routes:\n"
+               "  - {upstream: ap, match: {path: x}}\n"
+               "upstreams:\n"
+               "  app: {servers: [\"h2c://x\"], balance: random}\n"
+               "listener: []\n"),
+      ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener",
+                  "1:10: `workers`: found `0`, expected auto or a whole number from 1 to 256",
+                  "3:16: `upstream`: found `ap`, expected one of upstreams: app; did you mean `app`?",
+                  "3:34: `path`: `x`: a path starts with /",
+                  StartsWith("5:19: `servers`: `h2c`: this release speaks HTTP/1.1 to upstreams"),
+                  StartsWith("5:40: `balance`: found `random`, expected round_robin, least_requests, "),
+                  StartsWith("6:1: unknown key `listener`")));
 }
 
 TEST(Problems, UnknownKeysNameTheKnownOnesAndTheNearest) {
   EXPECT_THAT(problems(with("worker: 1\n")),
               ElementsAre("10:1: unknown key `worker`, expected one of: secrets, workers, listeners, auth, "
-                          "upstreams, cleanups, receivers, routes, "
+                          "resolver, upstreams, cleanups, receivers, routes, "
                           "outbox, admin, access_log, log, shutdown; did you mean `workers`?"));
   EXPECT_THAT(
       problems(with("metrics: {}\n")),
       ElementsAre(
-          "10:1: unknown key `metrics`, expected one of: secrets, workers, listeners, auth, upstreams, "
-          "cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
+          "10:1: unknown key `metrics`, expected one of: secrets, workers, listeners, auth, resolver, "
+          "upstreams, cleanups, receivers, routes, outbox, admin, access_log, log, shutdown"));
   EXPECT_THAT(problems(with("shutdown:\n  drian: 1s\n")),
               ElementsAre("11:3: unknown key `drian`, expected one of: drain; did you mean `drain`?"));
 }
@@ -214,7 +215,7 @@ TEST(Problems, Servers) {
                {"{}", "`url` is missing, " + expected},
                {"[]", "`servers`: found an empty list, " + expected}},
               [](const std::string& server) { return with_upstream("servers: [§" + server + "]"); });
-  expect_problem(with_upstream("servers: [§\"http://nobody.invalid:1\"]"),
+  expect_problem(with_upstream("resolve: off, servers: [§\"http://nobody.invalid:1\"]"),
                  StartsWith("`servers`: the host `nobody.invalid` can't be looked up: "));
 }
 
@@ -227,8 +228,8 @@ TEST(Problems, Upstreams) {
               with_connections);
   EXPECT_THAT(problems(with_connections("max: 1, queue: 0")), IsEmpty());
   expect_problem(with_upstream(servers + ", balance: §round_robbin"),
-                 "`balance`: found `round_robbin`, expected round_robin or least_requests; did you mean "
-                 "`round_robin`?");
+                 "`balance`: found `round_robbin`, expected round_robin, least_requests, random_two or "
+                 "hash({...}) such as hash({client.ip}); did you mean `round_robin`?");
   expect_problem(with_upstream(servers + ", host: §\"a b\""),
                  "`host`: found `a b`, expected keep, server or a host");
   expect_problem(with_upstream(servers + ", timeouts: {connect: §0}"),

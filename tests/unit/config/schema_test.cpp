@@ -253,7 +253,7 @@ TEST(Schema, TakesListsAndMappingsWhereTheParserDoes) {
 std::map<std::string, std::string> defaults_of_parser() {
   const auto config = valid(
       "listeners: [{address: \"127.0.0.1:0\"}]\n"
-      "upstreams: {app: {servers: [\"http://127.0.0.1\"]}}\n"
+      "upstreams: {app: {servers: [\"http://127.0.0.1\"], health: {path: /}, outlier: {}}}\n"
       "cleanups: {stop: {url: \"http://127.0.0.1/\"}}\n"
       "routes: [{upstream: app, heartbeat: {}}]\n"
       "admin: {}\n");
@@ -292,7 +292,27 @@ std::map<std::string, std::string> defaults_of_parser() {
       {"auth.forward_authorization", yes_or_no(Auth{}.forward_authorization)},
       {"upstreams.*.required", yes_or_no(upstream.required)},
       {"upstreams.*.balance", is(upstream.balance == Balance::round_robin, "round_robin")},
+      {"upstreams.*.servers[].weight", number(upstream.servers.front().weight)},
+      {"upstreams.*.slow_start", time(upstream.slow_start)},
+      {"upstreams.*.retries.attempts", number(upstream.retries.attempts)},
+      {"upstreams.*.retries.on",
+       is(upstream.retries.connect && upstream.retries.reset_before_head && upstream.retries.statuses.empty(),
+          "connect,reset_before_head")},
+      {"upstreams.*.retries.budget", number(upstream.retries.budget_percent) + "%"},
+      {"upstreams.*.retries.min_per_second", number(upstream.retries.min_per_second)},
+      {"upstreams.*.connections.retry_after", time(upstream.connections.retry_after)},
       {"upstreams.*.host", is(upstream.host_policy == Upstream::HostPolicy::keep, "keep")},
+      {"upstreams.*.resolve", time(upstream.resolve.value_or(Duration::zero()))},
+      {"upstreams.*.health.method", upstream.health->method},
+      {"upstreams.*.health.status",
+       is(upstream.health->status == std::vector{HealthCheck::Statuses{200, 399}}, "200-399")},
+      {"upstreams.*.health.interval", time(upstream.health->interval)},
+      {"upstreams.*.health.timeout", time(upstream.health->timeout)},
+      {"upstreams.*.health.unhealthy", number(upstream.health->unhealthy)},
+      {"upstreams.*.health.healthy", number(upstream.health->healthy)},
+      {"upstreams.*.outlier.failures", number(upstream.outlier->failures)},
+      {"upstreams.*.outlier.eject", time(upstream.outlier->eject)},
+      {"upstreams.*.outlier.max_ejected_percent", number(upstream.outlier->max_ejected_percent)},
       {"upstreams.*.connections.max", number(upstream.connections.max)},
       {"upstreams.*.connections.keepalive", number(upstream.connections.keepalive)},
       {"upstreams.*.connections.idle", time(upstream.connections.idle)},

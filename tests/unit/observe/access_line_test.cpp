@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <hangup/observe/access_log.h>
 
@@ -48,6 +50,15 @@ TEST(AccessLine, CombinedIsNginxsWithOutcomeAndRequestId) {
 TEST(AccessLine, WritesADashOrTheDefaultForWhatIsNotKnown) {
   EXPECT_EQ(line("{{x} {route} {auth.name|nobody} {duration_ms} {abort_us}", answered()),
             "{x} - nobody 1.234 -\n");
+}
+
+TEST(AccessLine, ListsServersThatWereTriedBefore) {
+  AccessRecord record = answered();
+  const std::vector<std::string_view> tried = {"http://a", "http://b"};
+  record.tried = tried;
+  record.upstream = "http://c";
+  EXPECT_EQ(line("{upstream.server} {tried}", record), "http://c http://a,http://b\n");
+  EXPECT_EQ(line("{tried}", answered()), "-\n");
 }
 
 TEST(AccessLine, NoValueCanForgeALineOrAField) {

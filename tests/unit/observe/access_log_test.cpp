@@ -58,7 +58,7 @@ TEST(AccessRecordJson, SaysEverythingAboutACutExchange) {
       R"("method":"POST","host":"reports.example.com","path":"/reports/7","route":"create-report",)"
       R"("status":499,"outcome":"client_gone","phase":"awaiting_response","bytes_in":12,"bytes_out":0,)"
       R"("duration_ms":1234.567,"ttfb_ms":null,"upstream":"http://127.0.0.1:9000",)"
-      R"("upstream_ms":1200.000,"abort_us":187,"cleanup":["msg_1"]})"
+      R"("tried":null,"upstream_ms":1200.000,"abort_us":187,"cleanup":["msg_1"]})"
       "\n");
 }
 
@@ -89,6 +89,13 @@ TEST(AccessRecordJson, NamesTheProxyInBetweenAndTheUser) {
   EXPECT_EQ(json.at("client"), "192.0.2.7");
   EXPECT_EQ(json.at("peer"), "[fd00::1]:4711");
   EXPECT_EQ(json.at("user"), "anna@example.org");
+}
+
+TEST(AccessRecordJson, ListsTheServersThatWereTriedBefore) {
+  AccessRecord record = cut_exchange();
+  const std::vector<std::string_view> two = {"http://127.0.0.1:9001", "unix:/run/\"a\".sock"};
+  record.tried = two;
+  EXPECT_EQ(Json::parse(line_of(record)).at("tried"), Json(two));
 }
 
 TEST(AccessRecordJson, LeavesOutAnEmptyError) {
@@ -143,11 +150,13 @@ TEST(AccessRecordJson, IsValidForEveryByteInEveryText) {
     record.upstream = record.error = hostile;
     const std::vector<std::string> ids = {hostile};
     record.cleanup_ids = ids;
+    const std::vector<std::string_view> servers = {hostile};
+    record.tried = servers;
     const std::string line = line_of(record);
     EXPECT_EQ(line.find('\n'), line.size() - 1);
     const Json json = Json::parse(line, nullptr, false);
     ASSERT_FALSE(json.is_discarded()) << line;
-    EXPECT_EQ(json.size(), 25U);
+    EXPECT_EQ(json.size(), 26U);
     if (byte < 0x80) {
       EXPECT_EQ(json.at("path").get<std::string>().substr(0, 4), hostile.substr(0, 4));
     }

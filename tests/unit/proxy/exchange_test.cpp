@@ -481,12 +481,163 @@ TEST_F(ExchangeTest, ClientGoneAfterARetryStillOwesTheCleanupOfTheFirstTry) {
   EXPECT_EQ(cleanups().size(), 1U);
 }
 
+// ---- Further servers
+
+using upstream::RetryCause;
+
+// What the server does when it has sent nothing, on a connection of its own.
+Failure closed_unanswered() {
+  return {Failure::Kind::reset, "closed", false, true};
+}
+
+TEST_F(ExchangeTest, AnIdempotentRequestThatWasNotAnsweredGoesToAnotherServer) {
+  get_and_connect();
+  request().there_are_others = true;
+  observer().on_failed(closed_unanswered());
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  EXPECT_EQ(fake_upstream->requests[0]->retries_asked_for, (std::vector{std::pair(RetryCause::reset, 0)}));
+  EXPECT_FALSE(request().fresh);
+  observer().on_connected(server());  // at once: the connection was kept
+  EXPECT_EQ(request().field("X-Request-Id"), fake_upstream->requests[0]->field("X-Request-Id"));
+  respond("HTTP/1.1 204 No Content\r\n\r\n");
+  observer().on_response_body({}, true, {});
+  expect_over("completed", "streaming_response", 204);
+}
+
+TEST_F(ExchangeTest, WithoutAnotherServerTheFailureIsTheClients) {
+  get_and_connect();
+  observer().on_failed(closed_unanswered());
+  EXPECT_EQ(request().retries_asked_for.size(), 1U);
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+  expect_over("upstream_reset", "awaiting_response", 502);
+}
+
+TEST_F(ExchangeTest, APostWhoseHeadWasSentGoesToNoOtherServer) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 0\r\n\r\n");
+  observer().on_connected(server());
+  request().there_are_others = true;
+  observer().on_failed(closed_unanswered());
+  EXPECT_TRUE(request().retries_asked_for.empty()) << "it would count against the budget";
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+  expect_over("upstream_reset", "awaiting_response", 502);
+}
+
+TEST_F(ExchangeTest, ARequestThatWasAnsweredInPartGoesToNoOtherServer) {
+  get_and_connect();
+  request().there_are_others = true;
+  observer().on_failed({Failure::Kind::reset, "closed", false, false});
+  EXPECT_TRUE(request().retries_asked_for.empty());
+  expect_over("upstream_reset", "awaiting_response", 502);
+}
+
+TEST_F(ExchangeTest, ARequestWithoutAClientGoesToNoOtherServer) {
+  route.on_disconnect.upstream = config::OnDisconnect::Upstream::finish;
+  get_and_connect();
+  request().there_are_others = true;
+  client->observer->on_gone(scheduler.now());
+  observer().on_failed(closed_unanswered());
+  EXPECT_TRUE(request().retries_asked_for.empty());
+  expect_over("client_gone", "awaiting_response", 499);
+}
+
+TEST_F(ExchangeTest, AStaleConnectionIsNotReplacedForAClientThatHasGone) {
+  route.on_disconnect.upstream = config::OnDisconnect::Upstream::finish;
+  get_and_connect();
+  client->observer->on_gone(scheduler.now());
+  observer().on_failed({Failure::Kind::reset, "closed", true, true});
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+  expect_over("client_gone", "awaiting_response", 499);
+}
+
+TEST_F(ExchangeTest, BehindAStaleConnectionComesAnotherServer) {
+  get_and_connect();
+  observer().on_failed({Failure::Kind::reset, "closed", true, true});
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  EXPECT_TRUE(fake_upstream->requests[0]->retries_asked_for.empty()) << "it is nobody's failure";
+  observer().on_connecting(server());
+  observer().on_connected(server());
+  request().there_are_others = true;
+  observer().on_failed(closed_unanswered());
+  EXPECT_EQ(fake_upstream->requests.size(), 3U);
+}
+
+TEST_F(ExchangeTest, AStatusThatTheUpstreamListsGoesToAnotherServer) {
+  upstream_config->retries.statuses = {503};
+  get_and_connect();
+  request().there_are_others = true;
+  respond("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n");
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  EXPECT_TRUE(fake_upstream->requests[0]->aborted);
+  EXPECT_EQ(fake_upstream->requests[0]->retries_asked_for, (std::vector{std::pair(RetryCause::status, 503)}));
+  EXPECT_EQ(client->status, 0);
+  observer().on_connected(server());
+  respond("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n");  // there is no third one
+  observer().on_response_body("no", true, {});
+  EXPECT_EQ(client->body, "no");
+  expect_over("completed", "streaming_response", 503);
+}
+
+TEST_F(ExchangeTest, AStatusThatTheUpstreamDoesNotListIsTheAnswer) {
+  upstream_config->retries.statuses = {503};
+  get_and_connect();
+  request().there_are_others = true;
+  respond("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(client->status, 502);
+  EXPECT_TRUE(request().retries_asked_for.empty());
+}
+
+TEST_F(ExchangeTest, AStatusInAnswerToABodyThatIsGoneIsTheAnswer) {
+  upstream_config->retries.statuses = {503};
+  send("PUT /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 3\r\n\r\n");
+  observer().on_connected(server());
+  client->observer->on_request_body("abc", true);
+  request().there_are_others = true;
+  respond("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(client->status, 503);
+  EXPECT_EQ(fake_upstream->requests.size(), 1U);
+}
+
+TEST_F(ExchangeTest, AStatusBehindAnInterimResponseIsTheAnswer) {
+  upstream_config->retries.statuses = {503};
+  get_and_connect();
+  request().there_are_others = true;
+  observer().on_interim(parsed_response("HTTP/1.1 103 Early Hints\r\n\r\n"));
+  respond("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(client->status, 503);
+}
+
+TEST_F(ExchangeTest, ServersAreChosenByTheKeyOfTheRequest) {
+  upstream_config->hash_key = text_template("{path.id}/{request.header.x-user|nobody}");
+  send("GET /jobs/17 HTTP/1.1\r\nHost: example.com\r\nX-User: ann\r\n\r\n");
+  EXPECT_EQ(request().balance_key, "17/ann");
+  request().there_are_others = true;
+  observer().on_connected(server());
+  observer().on_failed(closed_unanswered());
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  EXPECT_EQ(request().balance_key, "17/ann");
+}
+
+TEST_F(ExchangeTest, AKeyWithoutAValueIsNone) {
+  upstream_config->hash_key = text_template("user-{request.header.x-user}");
+  get();
+  EXPECT_EQ(request().balance_key, "");
+}
+
 // ---- Time
 
 TEST_F(ExchangeTest, AFullQueueIsRejected) {
   get();
   observer().on_failed({Failure::Kind::overloaded, "full", false});
   expect_over("rejected", "queued", 503);
+  EXPECT_EQ(client->field("Retry-After"), "1");
+}
+
+TEST_F(ExchangeTest, AnOverloadedUpstreamSaysWhenToComeBackInWholeSeconds) {
+  upstream_config->connections.retry_after = std::chrono::milliseconds(2500);
+  get();
+  observer().on_failed({Failure::Kind::overloaded, "full", false});
+  expect_over("rejected", "queued", 503);
+  EXPECT_EQ(client->field("Retry-After"), "3");
 }
 
 TEST_F(ExchangeTest, WaitingInTheQueueHasALimit) {

@@ -100,6 +100,7 @@ class FakeClient final : public downstream::ClientStream {
 struct FakeRequestState {
   upstream::ServerObserver* observer = nullptr;
   bool fresh = false;
+  std::string balance_key;
   bool started = false;
   bool head_sent = false;
   std::string method;
@@ -111,8 +112,11 @@ struct FakeRequestState {
   bool last = false;
   bool takes_body = true;
   bool paused = false;
+  bool head_overdue = false;
   bool aborted = false;
   bool gave_up_connecting = false;
+  bool there_are_others = false;  // that may get it
+  std::vector<std::pair<upstream::RetryCause, int>> retries_asked_for;
 
   std::string field(std::string_view name) const {
     for (const auto& [key, value] : fields) {
@@ -137,12 +141,13 @@ class FakeUpstream final : public upstream::Upstream {
   upstream::ServerObserver& observer() { return *requests.back()->observer; }
 
   const config::Upstream& config() const override { return *config_; }
-  std::unique_ptr<upstream::ServerRequest> request(upstream::ServerObserver& observer,
-                                                   std::string_view method, bool fresh) override {
+  std::unique_ptr<upstream::ServerRequest> request(upstream::ServerObserver& observer, upstream::Tries&,
+                                                   const upstream::RequestOptions& options) override {
     auto state = std::make_shared<FakeRequestState>();
     state->observer = &observer;
-    state->method = method;
-    state->fresh = fresh;
+    state->method = options.method;
+    state->fresh = options.fresh;
+    state->balance_key = options.key;
     requests.push_back(state);
     return std::make_unique<Request>(std::move(state));
   }
@@ -166,6 +171,11 @@ class FakeUpstream final : public upstream::Upstream {
       return state_->takes_body;
     }
     void pause_response(bool paused) override { state_->paused = paused; }
+    bool may_retry(upstream::RetryCause cause, int status) override {
+      state_->retries_asked_for.emplace_back(cause, status);
+      return state_->there_are_others;
+    }
+    void head_is_overdue() override { state_->head_overdue = true; }
     void abort() override { state_->aborted = true; }
     bool sent_anything() const override { return state_->head_sent; }
 
