@@ -84,7 +84,8 @@ void define_commands(CLI::App& cli, Arguments& arguments) {
       "Proxies as the configuration says, in the foreground.\n"
       "SIGTERM or SIGINT drains: no new connections, exchanges may finish for up to `shutdown.drain`, "
       "cleanups still\n"
-      "owed are delivered. A second signal ends at once.");
+      "owed are delivered. A second signal ends at once. SIGHUP reads the configuration again, SIGUSR1 opens "
+      "log files\nagain.");
   add_config_option(run, arguments.config_file);
 
   CLI::App& check = *cli.add_subcommand("check", "Say everything that is wrong with a configuration");

@@ -125,6 +125,9 @@ ConfigJson listener_json(const Listener& listener) {
           {"dead_peer", format_duration(listener.dead_peer)},
           {"trusted_proxies", networks(listener.trusted_proxies)},
           {"trust_request_id", listener.trust_request_id},
+          {"trace", listener.trace == Listener::Trace::continued ? "continue"
+                    : listener.trace == Listener::Trace::start   ? "start"
+                                                                 : "off"},
           {"proxy_protocol", listener.proxy_protocol ? "accept" : "off"},
           {"tls", tls_json(listener.tls)},
           {"limits",
@@ -334,6 +337,12 @@ ConfigJson auth_json(const std::optional<config::Auth>& auth) {
           {"forward_authorization", auth->forward_authorization}};
 }
 
+std::string_view log_format(const config::AccessLog& access_log) {
+  if (!access_log.line) return "json";
+  const std::string& text = access_log.line->text();
+  return text == config::LogLine::combined().text() ? "combined" : std::string_view(text);
+}
+
 }  // namespace
 
 nlohmann::ordered_json config_json(const config::Config& config) {
@@ -345,7 +354,9 @@ nlohmann::ordered_json config_json(const config::Config& config) {
   for (const Route& route : config.routes) routes.push_back(route_json(route));
   ConfigJson cleanups = ConfigJson::object();
   for (const auto& cleanup : config.cleanups) cleanups[cleanup->name] = cleanup_json(*cleanup);
-  const ConfigJson access_log = {{"path", config.access_log.path}, {"format", "json"}};
+  const ConfigJson access_log = {{"path", config.access_log.path},
+                                 {"format", log_format(config.access_log)},
+                                 {"sample", config.access_log.sample}};
   return {
       {"file", config.file.string()},
       {"workers", config.workers},

@@ -300,8 +300,9 @@ void add_connections(std::vector<prometheus::MetricFamily>& families, const Sour
 }
 
 void add_access_log(std::vector<prometheus::MetricFamily>& families, const Sources& sources) {
-  Family dropped = counter("hangup_access_log_dropped_total",
-                           "Lines of the access log that were dropped since it was not written fast enough.");
+  Family dropped =
+      counter("hangup_access_log_dropped_total",
+              "Lines of the access log that were dropped: it took them too slowly, or not at all.");
   dropped.add({}, sources.loggers.access_lines_dropped->load(std::memory_order_relaxed));
   families.push_back(dropped.take());
 }

@@ -82,6 +82,7 @@ class Server::Impl {
 
   Result<void> start();
   bool reload();
+  void reopen_logs();
   void drain(const std::function<bool()>& hurry);
   void on_drain_asked(std::function<void()> ask) { drain_asked_ = std::move(ask); }
   bool workers_turn();
@@ -219,15 +220,16 @@ bool Server::Impl::workers_turn() {
 
 // With the cleanups of exchanges that an earlier process died with, each of which gets its line now.
 Result<void> Server::Impl::open_outbox() {
-  auto opened = cleanup::open_outbox(*config_, loggers_.access, loggers_.log);
+  auto opened = cleanup::open_outbox(*config_, loggers_.attempts, loggers_.log);
   if (!opened) return std::unexpected(opened.error());
   outbox_ = std::move(opened->outbox);
-  observe::AccessLog access_log(loggers_.access);
+  observe::AccessLog access_log(loggers_.access, config_->access_log);
   observe::WorkerMetrics& counted = metrics_.add();
   for (const cleanup::CrashedExchange& exchange : opened->crashed) {
     observe::AccessRecord record;
     record.start = exchange.started;
     record.request_id = exchange.request_id;
+    record.trace_id = exchange.trace_id;
     record.client_ip = exchange.client_ip;
     record.client_port = exchange.client_port;
     record.user = exchange.user;
@@ -296,10 +298,17 @@ std::vector<std::string> Server::Impl::take_over(std::shared_ptr<const config::C
   if (!credentials) return {std::move(credentials.error().message)};
   auto next = make_generation(std::move(config), current_.get(), *inherited_, *loggers_.log);
   if (!next) return {std::move(next.error().message)};
-  (*logs)();
+  const std::shared_ptr<const config::Config> now = next->generation->config;
+  const auto take_over_logs = [&] {
+    (*logs)();
+    observe::set_levels(loggers_, now->access_log, now->log);
+  };
+  if (now->access_log.enabled) take_over_logs();
   credentials_ = std::move(*credentials);
   outbox_->use(credentials_);
   use(std::move(*next));
+  // Not before workers have handed over the lines that they still had.
+  if (!now->access_log.enabled) take_over_logs();
   return {};
 }
 
@@ -331,6 +340,15 @@ void Server::Impl::use(NextGeneration next) {
                          listener.address.to_string());
   }
   loggers_.log->info("reloaded {}", config_->file.string());
+}
+
+void Server::Impl::reopen_logs() {
+  auto reopened = observe::reopen(loggers_, config_->access_log, config_->log);
+  if (!reopened)
+    return loggers_.log->error("cannot reopen the logs, which go on as before: {}", reopened.error().message);
+  (*reopened)();
+  loggers_.log->info("reopened the logs access_log={} log={}",
+                     config_->access_log.enabled ? config_->access_log.path : "off", config_->log.path);
 }
 
 // Of listeners that `now` does not have; null for nothing at all.
@@ -398,6 +416,9 @@ bool Server::reload() {
 }
 bool Server::workers_turn() {
   return impl_->workers_turn();
+}
+void Server::reopen_logs() {
+  impl_->reopen_logs();
 }
 void Server::drain(const std::function<bool()>& hurry) {
   impl_->drain(hurry);

@@ -22,7 +22,7 @@ Worker::Worker(const Shared& shared, std::shared_ptr<const Generation> generatio
     : outbox_(shared.outbox),
       log_(*shared.loggers.log),
       metrics_(shared.metrics.add()),
-      access_log_(shared.loggers.access),
+      access_log_(shared.loggers.access, generation->config->access_log),
       journal_(shared.outbox.make_journal()) {
   flush_timer_ = loop_.make_timer([this] {
     flush_due_ = false;
@@ -64,6 +64,7 @@ Worker::Side Worker::make_side(std::shared_ptr<const Generation> generation) {
 }
 
 void Worker::take_up(std::shared_ptr<const Generation> generation, Sockets sockets) {
+  access_log_.use(generation->config->access_log);
   sides_.push_back(make_side(std::move(generation)));
   const Side& side = sides_.back();
   for (const Generation::Listener& listener : side.generation->listeners)

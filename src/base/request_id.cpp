@@ -1,7 +1,6 @@
-#include <sys/random.h>
-
 #include <chrono>
-#include <cstdlib>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include <hangup/base/request_id.h>
@@ -10,11 +9,6 @@ namespace hangup {
 
 std::string UuidGenerator::next() {
   constexpr std::size_t random_bytes = 10;
-  if (used_ + random_bytes > batch_bytes) {
-    // Fails only on kernels without it, or before the pool is ready with GRND_NONBLOCK: neither is so here.
-    if (getrandom(random_, batch_bytes, 0) != static_cast<ssize_t>(batch_bytes)) std::abort();
-    used_ = 0;
-  }
   unsigned char bytes[16];
   const auto since_epoch = clock_.wall().time_since_epoch();
   auto milliseconds =
@@ -23,8 +17,7 @@ std::string UuidGenerator::next() {
     bytes[i] = static_cast<unsigned char>(milliseconds & 0xff);
     milliseconds >>= 8;
   }
-  std::memcpy(bytes + 6, random_ + used_, random_bytes);
-  used_ += random_bytes;
+  std::memcpy(bytes + 6, random_.take(random_bytes), random_bytes);
   bytes[6] = static_cast<unsigned char>(0x70 | (bytes[6] & 0x0f));  // version 7
   bytes[8] = static_cast<unsigned char>(0x80 | (bytes[8] & 0x3f));  // variant of RFC 9562
 

@@ -25,7 +25,7 @@ Json string_or_null(std::string_view text) {
 
 void write_line(spdlog::logger* access, const Delivery& delivery, const AttemptRecord& attempt,
                 const char* result, std::optional<Duration> retry_in, std::string_view error) {
-  if (access == nullptr) return;
+  if (access == nullptr || !access->should_log(spdlog::level::info)) return;
   Json line;
   line["time"] = utc_milliseconds(attempt.start);
   line["type"] = "cleanup";

@@ -29,6 +29,7 @@ CrashedExchange describe(const Snapshot& snapshot, Phase phase) {
   CrashedExchange exchange;
   exchange.id = snapshot.request_id;
   exchange.request_id = snapshot.shown_id();
+  exchange.trace_id = snapshot.trace_id().value_or("");
   exchange.user = value_or_empty(snapshot, "auth.name");
   exchange.route = snapshot.route;
   exchange.started = snapshot.started;

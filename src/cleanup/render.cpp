@@ -135,6 +135,10 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
     headers->emplace_back("Content-Type", type);
   }
   if (!contains(*headers, "user-agent")) headers->emplace_back("User-Agent", "hangup/" HANGUP_VERSION);
+  static const config::VariableRef trace_variable{
+      .variable = config::Variable::trace_parent, .name = {}, .fallback = {}, .raw = false};
+  if (const auto trace = source.value(trace_variable, scratch); trace && !contains(*headers, "traceparent"))
+    headers->emplace_back("traceparent", *trace);
   const auto seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
   headers->emplace_back("webhook-id", id);
   headers->emplace_back("webhook-timestamp", std::to_string(seconds));

@@ -19,14 +19,15 @@ constexpr std::uint8_t version = 1;
 // What the log line and the CloudEvents event say; the route and the times stand in the snapshot itself.
 constexpr std::array always = {Variable::request_method,  Variable::request_host,    Variable::request_path,
                                Variable::request_query,   Variable::client_ip,       Variable::client_port,
-                               Variable::upstream_server, Variable::response_status, Variable::auth_name};
+                               Variable::upstream_server, Variable::response_status, Variable::auth_name,
+                               Variable::trace_parent};
 
 const VariableRef id_variable{.variable = Variable::request_id, .name = {}, .fallback = {}, .raw = false};
 constexpr std::string_view id_variable_name = "request.id";
 
 bool is_kept_elsewhere(Variable variable) {
-  return variable == Variable::request_id || variable == Variable::route || variable == Variable::outcome ||
-         variable == Variable::phase || variable == Variable::time;
+  return variable == Variable::request_id || variable == Variable::trace_id || variable == Variable::route ||
+         variable == Variable::outcome || variable == Variable::phase || variable == Variable::time;
 }
 
 void collect(std::vector<VariableRef>& found, const config::Template& text) {
@@ -105,6 +106,12 @@ std::string_view Snapshot::shown_id() const {
   return value(id_variable_name).value_or(request_id);
 }
 
+std::optional<std::string_view> Snapshot::trace_id() const {
+  const auto parent = value("trace.parent");
+  if (!parent || parent->size() < 35) return std::nullopt;
+  return parent->substr(3, 32);
+}
+
 std::optional<std::string_view> Snapshot::value(std::string_view name) const {
   const auto found =
       std::ranges::find(values, name, [](const auto& value) { return std::string_view(value.first); });
@@ -115,6 +122,8 @@ std::optional<std::string_view> SnapshotVariables::value(const VariableRef& ref,
   switch (ref.variable) {
     case Variable::request_id:
       return snapshot_.shown_id();
+    case Variable::trace_id:
+      return snapshot_.trace_id();
     case Variable::route:
       return snapshot_.route;
     case Variable::outcome:

@@ -23,6 +23,7 @@ struct Snapshot {
 
   std::optional<std::string_view> value(std::string_view name) const;
   std::string_view shown_id() const;  // {request.id}
+  std::optional<std::string_view> trace_id() const;
 };
 
 // nullopt for what SnapshotPlan did not write.

@@ -1,12 +1,50 @@
 #include "config/sections.h"
 
 #include <array>
+#include <charconv>
 
 namespace hangup::config {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> levels = {
     {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}}};
+
+// json, combined, or the line itself.
+void read_format(Section& section, std::optional<LogLine>& line) {
+  constexpr std::string_view expected = "json, combined or a line with {variables} in it";
+  const Node* node = section.optional("format");
+  if (node == nullptr) return;
+  const auto text = section.reader().text(*node, "format", expected);
+  if (!text || text->value == "json") return;
+  if (text->value == "combined") {
+    line = LogLine::combined();
+    return;
+  }
+  if (!text->value.contains('{'))
+    return section.reader().unexpected(*node, "format", expected, {"json", "combined"});
+  auto parsed = LogLine::parse(text->value);
+  if (parsed) {
+    line = *std::move(parsed);
+  } else {
+    section.reader().problem(section.reader().within(*node, parsed.error().offset),
+                             "`format`: " + parsed.error().message);
+  }
+}
+
+void read_sample(Section& section, double& sample) {
+  constexpr std::string_view expected = "a share from 0 to 1, such as 0.1";
+  const Node* node = section.optional("sample");
+  if (node == nullptr) return;
+  const auto text = section.reader().text(*node, "sample", expected);
+  if (!text) return;
+  const char* end = text->value.data() + text->value.size();
+  double share = 0;
+  const auto [parsed, error] = std::from_chars(text->value.data(), end, share, std::chars_format::fixed);
+  // Not so for what is no number either.
+  if (error != std::errc() || parsed != end || !(share >= 0 && share <= 1))
+    return section.reader().unexpected(*node, "sample", expected);
+  sample = share;
+}
 
 }  // namespace
 
@@ -22,9 +60,8 @@ void read_access_log(Section& root, AccessLog& access_log) {
   }
   Section section(root.reader(), *node, "access_log");
   section.text("path", access_log.path);
-  std::string_view format;
-  section.choice("format", format,
-                 std::array<std::pair<std::string_view, std::string_view>, 1>{{{"json", "json"}}});
+  read_format(section, access_log.line);
+  read_sample(section, access_log.sample);
   section.finish();
 }
 

@@ -13,8 +13,10 @@ struct Named {
   Variable variable;
 };
 
-constexpr std::array<Named, 15> plain_names = {{
+constexpr std::array<Named, 17> plain_names = {{
     {"request.id", Variable::request_id},
+    {"trace.id", Variable::trace_id},
+    {"trace.parent", Variable::trace_parent},
     {"request.method", Variable::request_method},
     {"request.path", Variable::request_path},
     {"request.query", Variable::request_query},

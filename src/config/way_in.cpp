@@ -86,6 +86,11 @@ void read_way_in(Section& section, Listener& listener) {
         section.node().find("trust_request_id")->key->position,
         "`trust_request_id` needs `trusted_proxies`: the X-Request-Id of anybody else is never believed");
   }
+  constexpr auto traces =
+      std::to_array<std::pair<std::string_view, Listener::Trace>>({{"continue", Listener::Trace::continued},
+                                                                   {"start", Listener::Trace::start},
+                                                                   {"off", Listener::Trace::off}});
+  section.choice("trace", listener.trace, traces);
   section.section("tls", [&](Section& tls) { read_server_tls(tls, listener.tls.emplace()); });
 }
 

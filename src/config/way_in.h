@@ -7,7 +7,7 @@
 
 namespace hangup::config {
 
-// trusted_proxies, proxy_protocol and tls of a listener.
+// trusted_proxies, proxy_protocol, trust_request_id, trace and tls of a listener.
 void read_way_in(Section& section, Listener& listener);
 
 }  // namespace hangup::config

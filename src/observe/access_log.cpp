@@ -120,7 +120,7 @@ std::size_t room_for(const AccessRecord& record) {
   constexpr std::size_t names_and_numbers = 1024;
   std::size_t strings = 0;
   for (const std::string_view each :
-       {record.request_id, record.client_ip, record.peer_ip, record.user, record.tls_version,
+       {record.request_id, record.trace_id, record.client_ip, record.peer_ip, record.user, record.tls_version,
         record.tls_cipher, record.method, record.host, record.path, record.route, record.upstream,
         record.cleanup_skipped, record.error})
     strings += each.size();
@@ -135,6 +135,8 @@ char* write_json(char* at, const AccessRecord& record, SecondText& seconds) {
   line.time(record.start, seconds);
   line.text(R"(","type":"exchange","request_id":)");
   line.string(record.request_id);
+  line.text(R"(,"trace_id":)");
+  line.string_or_null(record.trace_id);
   line.text(R"(,"client":)");
   line.address(record.client_ip, record.client_port);
   line.text(R"(,"peer":)");
@@ -202,7 +204,17 @@ void append_json(std::string& out, const AccessRecord& record, SecondText& secon
   });
 }
 
-AccessLog::AccessLog(std::shared_ptr<spdlog::logger> logger) : logger_(std::move(logger)) {}
+AccessLog::AccessLog(std::shared_ptr<spdlog::logger> logger, const config::AccessLog& config)
+    : logger_(std::move(logger)) {
+  use(config);
+}
+
+void AccessLog::use(const config::AccessLog& config) {
+  flush();  // to where lines like those go
+  line_ = config.line;
+  sample_ = config.sample;
+  all_json_ = !line_ && sample_ >= 1;
+}
 
 AccessLog::~AccessLog() {
   flush();
@@ -210,8 +222,23 @@ AccessLog::~AccessLog() {
 
 void AccessLog::write(const AccessRecord& record) {
   if (!logger_ || !logger_->should_log(spdlog::level::info)) return;
-  append_json(buffer_, record, seconds_);
+  if (all_json_) {
+    append_json(buffer_, record, seconds_);
+  } else if (!write_line(record)) {
+    return;
+  }
   if (buffer_.size() >= batch_bytes) flush();
+}
+
+// False when it is sampled away.
+bool AccessLog::write_line(const AccessRecord& record) {
+  if (record.outcome == Outcome::completed && !is_sampled(record.request_id, sample_)) return false;
+  if (line_) {
+    append_line(buffer_, *line_, record);
+  } else {
+    append_json(buffer_, record, seconds_);
+  }
+  return true;
 }
 
 void AccessLog::flush() {

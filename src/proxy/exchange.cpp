@@ -44,6 +44,10 @@ constexpr std::array<std::uint8_t, phase_names.size()> followers = {
 constexpr OutcomeSet harmless_before_sending{Outcome::client_gone, Outcome::client_timeout, Outcome::deadline,
                                              Outcome::shutdown};
 
+config::Listener::Trace trace_policy(const downstream::ClientInfo& client) {
+  return client.listener == nullptr ? config::Listener::Trace::off : client.listener->trace;
+}
+
 std::string join(const std::vector<std::string_view>& words) {
   std::string joined;
   for (const std::string_view word : words) joined.append(joined.empty() ? "" : ", ").append(word);
@@ -59,6 +63,7 @@ Exchange::Exchange(Proxy& proxy, downstream::ClientStream& stream, http::Request
       head_(std::move(head)),
       origin_(find_origin(*client_info_, head_.fields)),
       id_(proxy.new_id()),
+      trace_(trace_policy(*client_info_), head_.fields, proxy.random()),
       started_(stream.started()),
       started_wall_(proxy.needs().scheduler.wall()),
       request_whole_(head_.framing.empty()) {
@@ -454,6 +459,8 @@ void Exchange::close() {
   observe::AccessRecord record;
   record.start = started_wall_;
   record.request_id = request_id();
+  record.trace_id = trace_.id();
+  record.request = &head_;
   record.client_ip = origin_.ip;
   record.client_port = origin_.port;
   if (origin_.ip != client_info_->ip) {
@@ -504,6 +511,8 @@ InFlight Exchange::in_flight() const {
 ExchangeVariables Exchange::variables() const {
   ExchangeVariables variables;
   variables.request_id = request_id();
+  variables.trace_id = trace_.id();
+  variables.trace_parent = trace_.parent();
   variables.request = &head_;
   variables.captures = &captures_;
   variables.client = client_info_.get();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "proxy/origin.h"
+#include "proxy/trace.h"
 
 #include <chrono>
 #include <list>
@@ -125,6 +126,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   const http::RequestHead head_;
   const Origin origin_;
   const std::string id_;  // hangup's own, which no other exchange has
+  const Trace trace_;
   const MonoTime started_;
   const WallTime started_wall_;
 

@@ -54,6 +54,7 @@ bool Exchange::send_request() {
                                .origin = origin_,
                                .subject_headers = proxy_.needs().config->client_subject_headers,
                                .request_id = request_id(),
+                               .trace = trace_,
                                .host = host,
                                .keep_authorization = authorization_goes_on};
   forward_request_fields(fields, values, head_, context, route_->request, known);

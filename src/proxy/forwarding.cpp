@@ -46,6 +46,14 @@ constexpr NameSet framing_fields("content-length", "transfer-encoding");
 constexpr NameSet replaced_request_fields("host", "forwarded", "x-forwarded-for", "x-forwarded-host",
                                           "x-forwarded-proto", "x-request-id");
 
+constexpr NameSet trace_fields("traceparent", "tracestate");
+
+// Whether a field of the request's is another trace's.
+bool is_foreign_trace(std::string_view name, const Trace& trace) {
+  if (trace.parent().empty() || !trace_fields.contains(name)) return false;
+  return !trace.continued() || !equals_ignoring_case(name, "tracestate");
+}
+
 bool changed(const config::HeaderChanges& changes, std::string_view name) {
   return any_of(changes.remove, name) || std::ranges::any_of(changes.set, [name](const auto& each) {
            return http::same_variable(each.first, name);
@@ -79,7 +87,7 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   for (const http::Field& field : request.fields) {
     if (hop_by_hop.contains(field.name) || framing_fields.contains(field.name) ||
         replaced_request_fields.contains(field.name) || any_of(context.subject_headers, field.name) ||
-        changed(changes, field.name)) {
+        is_foreign_trace(field.name, context.trace) || changed(changes, field.name)) {
       continue;
     }
     if (!context.keep_authorization && equals_ignoring_case(field.name, "authorization")) continue;
@@ -93,6 +101,7 @@ void forward_request_fields(std::vector<http::Field>& out, RenderedValues& value
   add("X-Forwarded-Proto", origin.secure ? "https" : "http");
   add("X-Forwarded-Host", origin.host.empty() ? request.host : std::string_view(origin.host));
   add("X-Request-Id", context.request_id);
+  add("traceparent", context.trace.parent());
   if (const std::string_view name = subject_field(context.client); !name.empty())
     add(name, context.client.subject);
   append_set_fields(out, values, changes, variables);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "proxy/origin.h"
+#include "proxy/trace.h"
 
 #include <list>
 #include <span>
@@ -24,13 +25,14 @@ struct RequestContext {
   const Origin& origin;
   std::span<const std::string> subject_headers;  // which only hangup writes: Config::client_subject_headers
   std::string_view request_id;
+  const Trace& trace;
   std::string_view host;
   bool keep_authorization = true;  // false: it was for hangup
 };
 
 // Appends the fields of the forwarded request to `out`. A template without a value leaves its field out. The
 // peer is not believed beyond its origin: what it says in X-Forwarded-*, Forwarded and X-Request-Id is
-// replaced by what that has.
+// replaced by what that has; a trace context by the exchange's own, unless it has none.
 void forward_request_fields(std::vector<http::Field>& out, RenderedValues& values,
                             const http::RequestHead& request, const RequestContext& context,
                             const config::HeaderChanges& changes, const config::VariableSource& variables);

@@ -22,6 +22,10 @@ std::optional<std::string_view> ExchangeVariables::value(const config::VariableR
   switch (ref.variable) {
     case Variable::request_id:
       return request_id;
+    case Variable::trace_id:
+      return if_any(trace_id);
+    case Variable::trace_parent:
+      return if_any(trace_parent);
     case Variable::request_method:
       return if_any(request->method);
     case Variable::request_path:

@@ -19,6 +19,8 @@ class JsonCapture;
 // Views into an exchange, for as long as a template is rendered. What is not known yet is null or empty.
 struct ExchangeVariables final : config::VariableSource {
   std::string_view request_id;
+  std::string_view trace_id;
+  std::string_view trace_parent;
   const http::RequestHead* request = nullptr;
   const Captures* captures = nullptr;
   const downstream::ClientInfo* client = nullptr;

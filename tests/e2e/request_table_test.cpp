@@ -50,7 +50,7 @@ class RequestTable : public EndToEnd {
     });
     Yaml yaml;
     yaml.workers = 1;
-    yaml.listener = "limits: {header_bytes: 8KiB, headers: 20, body_bytes: 64KiB}";
+    yaml.listener = "trace: off, limits: {header_bytes: 8KiB, headers: 20, body_bytes: 64KiB}";
     start(yaml);
   }
 

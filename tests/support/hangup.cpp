@@ -27,8 +27,9 @@ std::string value_of(const std::string& line, const std::string& key) {
 
 std::filesystem::path write_configuration(const TempDir& dir, const std::string& configuration) {
   auto file = dir / "hangup.yaml";
-  std::string text = configuration + "\naccess_log: {path: \"" + (dir / "access.log").string() + "\"}\n" +
-                     "log: {path: stderr, level: trace}\n";
+  std::string text = configuration + "\nlog: {path: stderr, level: trace}\n";
+  if (!text.contains("\naccess_log:"))
+    text += "access_log: {path: \"" + (dir / "access.log").string() + "\"}\n";
   if (!text.contains("\noutbox:")) text += "outbox: {path: \"" + (dir / "outbox.db").string() + "\"}\n";
   write_file(file, text);
   return file;

@@ -36,8 +36,8 @@ class Hangup {
  public:
   using Json = nlohmann::json;
 
-  // Starts it and waits until it listens at so many addresses. The configuration must not say where the logs
-  // go. The outbox is a file of its own unless the configuration says where.
+  // Starts it and waits until it listens at so many addresses. The configuration must not say where the log
+  // for people goes. Access log and outbox are files of its own unless the configuration says where.
   // `wrapper` is a command that runs the one behind it in its own process, such as {"prlimit",
   // "--nofile=99"}.
   explicit Hangup(const std::string& configuration, std::size_t listeners = 1,

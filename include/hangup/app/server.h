@@ -32,6 +32,9 @@ class Server {
   // flight keep what they began with. When anything is wrong with them, all stays as it was, and what it is,
   // is logged: false. What needs a restart is logged.
   bool reload();
+  // Opens the files of both logs again, under their names, once rotation has renamed them. What can't be
+  // opened is logged, and the logs go on as before.
+  void reopen_logs();
   // Whether the loop of each worker has turned since this was asked the last time. Any thread, one at a time.
   bool workers_turn();
   // Stops accepting, closes idle connections, lets exchanges finish for up to shutdown.drain, ends the rest

@@ -60,9 +60,9 @@ struct Delivery {
 //
 // The body is by default a CloudEvents 1.0 event: id is the webhook-id, source "/hangup/routes/<route>", type
 // "dev.hangup.exchange.<outcome>", subject {request.id}, and data has that as request_id, outcome, phase,
-// route, method, host, path, query, client, upstream and status, each where it has a value. Content-Type and
-// User-Agent are defaults; a configured header that would contradict the framing or the delivery's identity
-// is left out.
+// route, method, host, path, query, client, upstream and status, each where it has a value. Content-Type,
+// User-Agent and, of an exchange with a trace, traceparent are defaults; a configured header that would
+// contradict the framing or the delivery's identity is left out.
 //
 // Unless the cleanup has a URL, the delivery goes to `server`, which may be null otherwise.
 std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* server,

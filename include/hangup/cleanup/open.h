@@ -21,6 +21,7 @@ namespace hangup::cleanup {
 struct CrashedExchange {
   std::string id;          // hangup's own
   std::string request_id;  // {request.id}
+  std::string trace_id;    // "" for none
   std::string route;
   WallTime started{};
   Phase phase = Phase::reading_request;

@@ -18,6 +18,7 @@
 #include <hangup/base/network.h>
 #include <hangup/base/outcome.h>
 #include <hangup/base/units.h>
+#include <hangup/config/log_line.h>
 #include <hangup/config/template.h>
 #include <hangup/config/tokens.h>
 #include <hangup/config/upstream_care.h>
@@ -61,7 +62,10 @@ struct Listener {
   Networks trusted_proxies;       // peers that are believed about who their clients are
   bool proxy_protocol = false;    // connections begin with a PROXY header, and come from trusted proxies only
   bool trust_request_id = false;  // X-Request-Id of trusted proxies is the request's id
-  std::optional<ServerTls> tls;   // nullopt: plain text
+  // What becomes of W3C trace contexts: a client's is continued, or each request starts one, or they are
+  // headers as any other.
+  enum class Trace : std::uint8_t { continued, start, off } trace = Trace::continued;
+  std::optional<ServerTls> tls;        // nullopt: plain text
   Duration dead_peer = seconds(30);    // a client that answers nothing at TCP level this long is gone
   http::HeadLimits head;               // limits.header_bytes, limits.headers
   Bytes body_bytes{16 * 1024 * 1024};  // limits.body_bytes: a longer request body is answered with 413
@@ -289,13 +293,15 @@ struct Outbox {
 };
 
 struct AccessLog {
-  bool enabled = true;          // `access_log: off`
-  std::string path = "stdout";  // stdout | stderr | a file's path
+  bool enabled = true;                         // `access_log: off`
+  std::string path = "stdout";                 // stdout | stderr | syslog | a file's path
+  std::optional<LogLine> line = std::nullopt;  // nullopt for JSON
+  double sample = 1;  // the share of completed exchanges that are logged, from 0 to 1
 };
 
 struct Log {
-  std::string path = "stderr";
-  std::string level = "info";  // trace debug info warn error
+  std::string path = "stderr";  // as AccessLog::path
+  std::string level = "info";   // trace debug info warn error
 };
 
 struct Config {

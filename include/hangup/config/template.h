@@ -22,6 +22,8 @@ namespace hangup::config {
 
 enum class Variable : std::uint8_t {
   request_id,
+  trace_id,
+  trace_parent,  // the traceparent for what is asked on the exchange's behalf
   request_method,
   request_path,
   request_query,

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include <hangup/base/random.h>
 #include <hangup/base/request_id.h>
 #include <hangup/base/scheduler.h>
 #include <hangup/base/utc.h>
@@ -80,6 +81,7 @@ class Proxy final : public downstream::RequestSink {
   // For exchanges.
   const Dependencies& needs() const { return needs_; }
   std::string new_id() { return ids_.next(); }
+  RandomBytes& random() { return random_; }
   const Access& access() const { return *access_; }
   // Now, for a Date field; good until the next call.
   std::string_view date() { return date_.at(needs_.scheduler.wall()); }
@@ -101,6 +103,7 @@ class Proxy final : public downstream::RequestSink {
 
   Dependencies needs_;
   UuidGenerator ids_;
+  RandomBytes random_;
   std::unique_ptr<Access> access_;
   bool guards_paths_;
   std::vector<http::Field> fields_;

@@ -82,6 +82,10 @@ std::optional<std::string_view> Foreseen::value(const config::VariableRef& ref, 
       return to_string(Outcome::client_gone);
     case request_id:
       return unknown("request.id", scratch);
+    case trace_id:
+      return unknown("trace.id", scratch);
+    case trace_parent:
+      return unknown("trace.parent", scratch);
     case client_ip:
       return unknown("client.ip", scratch);
     case client_port:

@@ -27,7 +27,12 @@ int run(const std::filesystem::path& config_file, std::ostream& err) {
   const Watchdog watchdog([&server] { return server.workers_turn(); });
   manager::ready("proxying");
   Signals::Request asked = signals.wait();
-  for (; asked == Signals::Request::reload; asked = signals.wait()) {
+  for (; asked == Signals::Request::reload || asked == Signals::Request::reopen_logs;
+       asked = signals.wait()) {
+    if (asked == Signals::Request::reopen_logs) {
+      server.reopen_logs();
+      continue;
+    }
     manager::reloading();
     const bool reloaded = server.reload();
     manager::ready(reloaded ? "proxying" : "proxying; the last reload failed, see the log");

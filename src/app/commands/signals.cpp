@@ -18,6 +18,7 @@ Signals::Signals() {
   sigaddset(&end_, SIGINT);
   all_ = end_;
   sigaddset(&all_, SIGHUP);
+  sigaddset(&all_, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &all_, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
@@ -30,8 +31,10 @@ Signals::Request Signals::wait() const {
   std::array<pollfd, 2> sources = {{{signals_.get(), POLLIN, 0}, {asked_.get(), POLLIN, 0}}};
   while (true) {
     signalfd_siginfo signal{};
-    if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal)
+    if (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+      if (signal.ssi_signo == SIGUSR1) return Request::reopen_logs;
       return signal.ssi_signo == SIGHUP ? Request::reload : Request::end;
+    }
     std::uint64_t times = 0;
     if (::read(asked_.get(), &times, sizeof times) == sizeof times) return Request::drain;
     ::poll(sources.data(), sources.size(), -1);

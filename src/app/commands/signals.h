@@ -1,5 +1,5 @@
 // What the process is asked to do by signals, waited for instead of handled: SIGTERM and SIGINT to end,
-// SIGHUP to reload; and by other threads.
+// SIGHUP to reload, SIGUSR1 to open log files again; and by other threads.
 #pragma once
 
 #include <csignal>
@@ -14,7 +14,7 @@ namespace hangup::app::commands {
 // is an error to handle where it happens.
 class Signals {
  public:
-  enum class Request : std::uint8_t { end, reload, drain };
+  enum class Request : std::uint8_t { end, reload, reopen_logs, drain };
 
   Signals();  // aborts when the kernel gives no descriptor
   // Returns when the process is asked for something.

@@ -28,6 +28,10 @@ class Sample final : public config::VariableSource {
     switch (ref.variable) {
       case request_id:
         return request_id_;
+      case trace_id:
+        return std::string_view(trace).substr(3, 32);
+      case trace_parent:
+        return trace;
       case request_method:
         return "GET";
       case request_path:
@@ -55,6 +59,8 @@ class Sample final : public config::VariableSource {
   }
 
  private:
+  // Of no trace that anybody records.
+  static constexpr std::string_view trace = "00-00000000000000000000000000000001-0000000000000001-00";
   std::string_view request_id_;
   std::string_view route_;
   std::string_view server_;

@@ -89,6 +89,21 @@ TEST(ConfigJson, ShowsWhatIsNotTheDefaultAsItWasSaid) {
   EXPECT_EQ(shown["admin"]["address"], nullptr);
 }
 
+TEST(ConfigJson, ShowsHowLogsAreWrittenAndTracesKept) {
+  const std::string before =
+      "listeners: [{name: public, address: \"127.0.0.1:8080\", trace: start}]\n"
+      "upstreams: {u: {servers: [\"http://127.0.0.1:1\"]}}\nroutes: [{upstream: u}]\n";
+  const auto combined = parsed(before + "access_log: {path: syslog, format: combined, sample: 0.25}\n");
+  ASSERT_TRUE(combined);
+  const ordered_json shown = config_json(*combined);
+  EXPECT_EQ(shown["listeners"][0]["trace"], "start");
+  EXPECT_EQ(shown["access_log"],
+            ordered_json({{"path", "syslog"}, {"format", "combined"}, {"sample", 0.25}}));
+  const auto line = parsed(before + "access_log: {format: '{status} {{x'}\n");
+  ASSERT_TRUE(line);
+  EXPECT_EQ(config_json(*line)["access_log"]["format"], "{status} {{x");
+}
+
 TEST(ConfigJson, ShowsHowServersAreChosenAsItWasSaid) {
   const auto config = parsed(
       "listeners: [{name: public, address: \"127.0.0.1:8080\"}]\n"

@@ -123,7 +123,9 @@ TEST(Problems, WrongTypesSayWhatWasFound) {
        {"log: {path: §[a]}\n", "`path`: found a list, expected a text"},
        {"log: {path: §\"\"}\n", "`path`: found ``, expected a text that is not empty"},
        {"access_log: §false\n", "`access_log`: found `false`, expected off or a mapping"},
-       {"access_log: {format: §combined}\n", "`format`: found `combined`, expected json"},
+       {"access_log: {format: §combind}\n",
+        "`format`: found `combind`, expected json, combined or a line with {variables} in it; did you mean "
+        "`combined`?"},
        {"log: {level: §warning}\n",
         "`level`: found `warning`, expected trace, debug, info, warn or error; did you mean `warn`?"}},
       with);

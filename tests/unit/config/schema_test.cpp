@@ -273,6 +273,7 @@ std::map<std::string, std::string> defaults_of_parser() {
   std::map<std::string, std::string> defaults = {
       {"listeners[].dead_peer", time(listener.dead_peer)},
       {"listeners[].trust_request_id", yes_or_no(listener.trust_request_id)},
+      {"listeners[].trace", is(listener.trace == Listener::Trace::continued, "continue")},
       {"listeners[].proxy_protocol", is(!listener.proxy_protocol, "off")},
       {"listeners[].tls.min_version", is(!ServerTls{}.only_tls13, "1.2")},
       {"listeners[].tls.client_certificates", is(ServerTls{}.client_certificates_required, "required")},
@@ -341,7 +342,8 @@ std::map<std::string, std::string> defaults_of_parser() {
       {"outbox.keep_delivered", time(config->outbox.keep_delivered.value_or(Duration::zero()))},
       {"admin.address", config->admin->to_string()},
       {"access_log.path", config->access_log.path},
-      {"access_log.format", "json"},
+      {"access_log.format", is(!config->access_log.line, "json")},
+      {"access_log.sample", is(config->access_log.sample == 1, "1")},
       {"log.path", config->log.path},
       {"log.level", config->log.level},
       {"log.format", "text"},

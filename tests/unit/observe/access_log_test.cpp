@@ -49,16 +49,17 @@ std::string line_of(const AccessRecord& record) {
 }
 
 TEST(AccessRecordJson, SaysEverythingAboutACutExchange) {
-  EXPECT_EQ(line_of(cut_exchange()),
-            R"({"time":"2026-01-02T03:04:05.067Z","type":"exchange",)"
-            R"("request_id":"018f6c1e-7b7a-7c4e-9c3a-2f1d5b8e9a01","client":"192.0.2.7:40312",)"
-            R"("peer":null,"user":null,)"
-            R"("tls_version":"TLSv1.3","tls_cipher":"TLS_AES_128_GCM_SHA256",)"
-            R"("method":"POST","host":"reports.example.com","path":"/reports/7","route":"create-report",)"
-            R"("status":499,"outcome":"client_gone","phase":"awaiting_response","bytes_in":12,"bytes_out":0,)"
-            R"("duration_ms":1234.567,"ttfb_ms":null,"upstream":"http://127.0.0.1:9000",)"
-            R"("tried":null,"upstream_ms":1200.000,"abort_us":187,"cleanup":["msg_1"]})"
-            "\n");
+  EXPECT_EQ(
+      line_of(cut_exchange()),
+      R"({"time":"2026-01-02T03:04:05.067Z","type":"exchange",)"
+      R"("request_id":"018f6c1e-7b7a-7c4e-9c3a-2f1d5b8e9a01","trace_id":null,"client":"192.0.2.7:40312",)"
+      R"("peer":null,"user":null,)"
+      R"("tls_version":"TLSv1.3","tls_cipher":"TLS_AES_128_GCM_SHA256",)"
+      R"("method":"POST","host":"reports.example.com","path":"/reports/7","route":"create-report",)"
+      R"("status":499,"outcome":"client_gone","phase":"awaiting_response","bytes_in":12,"bytes_out":0,)"
+      R"("duration_ms":1234.567,"ttfb_ms":null,"upstream":"http://127.0.0.1:9000",)"
+      R"("tried":null,"upstream_ms":1200.000,"abort_us":187,"cleanup":["msg_1"]})"
+      "\n");
 }
 
 TEST(AccessRecordJson, HasNullForWhatIsNotKnown) {
@@ -155,7 +156,7 @@ TEST(AccessRecordJson, IsValidForEveryByteInEveryText) {
     EXPECT_EQ(line.find('\n'), line.size() - 1);
     const Json json = Json::parse(line, nullptr, false);
     ASSERT_FALSE(json.is_discarded()) << line;
-    EXPECT_EQ(json.size(), 25U);
+    EXPECT_EQ(json.size(), 26U);
     if (byte < 0x80) {
       EXPECT_EQ(json.at("path").get<std::string>().substr(0, 4), hostile.substr(0, 4));
     }

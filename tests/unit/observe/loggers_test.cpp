@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -123,6 +124,15 @@ TEST_F(LoggersTest, LinesOfTheAccessLogThatFindNoRoomAreDroppedAndCounted) {
   reader.join();
   ::close(ends[0]);
   EXPECT_EQ(written + dropped, 2 * messages);
+  // What it says of them adds up.
+  std::uint64_t said = 0;
+  std::istringstream people(content(log));
+  for (std::string line; std::getline(people, line);) {
+    const std::size_t at = line.find(" warning ");
+    if (at != std::string::npos && line.contains("lines of the access log were dropped"))
+      said += std::stoull(line.substr(at + 9));
+  }
+  EXPECT_EQ(said, dropped);
 }
 
 TEST_F(LoggersTest, NoAccessLoggerWhenItIsOff) {
