@@ -190,7 +190,10 @@ void Exchange::on_failed(const upstream::Failure& failure) {
     stale_replaced_ = true;
     return retry(true);
   }
-  if (failure.unanswered && may_retry(upstream::RetryCause::reset)) return retry(stale_replaced_);
+  if (failure.unanswered && may_retry(upstream::RetryCause::reset)) {
+    was_reset_ = true;
+    return retry(stale_replaced_);
+  }
   sent_anything_ = sent_anything_ || request_->sent_anything();
   proxy_.needs().scheduler.defer([over = std::move(request_)] {});  // it is calling us
   server_done_ = proxy_.needs().scheduler.now();
@@ -199,7 +202,7 @@ void Exchange::on_failed(const upstream::Failure& failure) {
   switch (failure.kind) {
     case Kind::overloaded:
       transition(Phase::queued);  // as far as it came
-      return end(Outcome::rejected, 503, "the server is overloaded; try again later", failure.message);
+      return end_without_place(failure.message);
     case Kind::unreachable:
       return end(Outcome::upstream_unreachable, 502, "the upstream server can't be reached", failure.message);
     case Kind::connect_timeout:
@@ -211,6 +214,14 @@ void Exchange::on_failed(const upstream::Failure& failure) {
       return end(Outcome::upstream_invalid, 502, "the upstream server's answer is not valid HTTP",
                  failure.message);
   }
+}
+
+// Who found no place for its second try has failed by the first: a server may have begun work.
+void Exchange::end_without_place(const std::string& why) {
+  if (was_reset_)
+    return end(Outcome::upstream_reset, 502, "the upstream server closed the connection",
+               "the server closed the connection before its response, and then: " + why);
+  end(Outcome::rejected, 503, "the server is overloaded; try again later", why);
 }
 
 void Exchange::server_done() {
@@ -293,8 +304,7 @@ void Exchange::on_timer() {
   if (!passed(phase_deadline_)) return update_timer();
   switch (phase_) {
     case Phase::queued:
-      return end(Outcome::rejected, 503, "the server is overloaded; try again later",
-                 "no connection to the upstream came free in time");
+      return end_without_place("no connection to the upstream came free in time");
     case Phase::connecting:
       phase_deadline_.reset();
       return request_->give_up_connecting();

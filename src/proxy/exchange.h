@@ -83,6 +83,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void body_left_alone(std::string_view reason);
   bool may_send_again() const;
   bool replaces_stale(const upstream::Failure& failure) const;
+  void end_without_place(const std::string& why);
   bool may_retry(upstream::RetryCause cause, int status = 0);
   void retry(bool fresh);
   void pause_response();
@@ -151,6 +152,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::vector<std::string_view> tried_;               // the URLs of those before server_
   std::optional<MonoTime> server_chosen_;
   std::optional<MonoTime> server_done_;
+  bool was_reset_ = false;  // by a server that had the request; another was to have it
   bool stale_replaced_ = false;
   bool interim_sent_ = false;
   upstream::Tries tries_;

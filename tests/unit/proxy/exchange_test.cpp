@@ -632,6 +632,24 @@ TEST_F(ExchangeTest, AFullQueueIsRejected) {
   EXPECT_EQ(client->field("Retry-After"), "1");
 }
 
+TEST_F(ExchangeTest, WhoFindsNoPlaceForItsSecondTryHasFailedByTheFirst) {
+  get_and_connect();
+  request().there_are_others = true;
+  observer().on_failed(closed_unanswered());
+  ASSERT_EQ(fake_upstream->requests.size(), 2U);
+  observer().on_failed({Failure::Kind::overloaded, "full", false});
+  expect_over("upstream_reset", "queued", 502);
+}
+
+TEST_F(ExchangeTest, WhoWaitsTooLongForItsSecondTryHasFailedByTheFirst) {
+  get_and_connect();
+  request().there_are_others = true;
+  observer().on_failed(closed_unanswered());
+  observer().on_queued();
+  scheduler.advance(upstream_config->connections.queue_timeout);
+  expect_over("upstream_reset", "queued", 502);
+}
+
 TEST_F(ExchangeTest, AnOverloadedUpstreamSaysWhenToComeBackInWholeSeconds) {
   upstream_config->connections.retry_after = std::chrono::milliseconds(2500);
   get();
