@@ -20,9 +20,12 @@ bool is_id(std::string_view text) {
 
 void append_lower_hex(std::string& out, const unsigned char* bytes, std::size_t count) {
   static constexpr char digits[] = "0123456789abcdef";
+  const std::size_t begin = out.size();
+  out.resize(begin + 2 * count);
+  char* to = out.data() + begin;
   for (std::size_t i = 0; i < count; ++i) {
-    out += digits[bytes[i] >> 4];
-    out += digits[bytes[i] & 0x0f];
+    *to++ = digits[bytes[i] >> 4];
+    *to++ = digits[bytes[i] & 0x0f];
   }
 }
 
