@@ -9,6 +9,7 @@
 #include <iterator>
 #include <variant>
 
+#include <hangup/base/hash.h>
 #include <hangup/base/utc.h>
 #include <hangup/observe/access_log.h>
 
@@ -52,15 +53,15 @@ std::string_view request_line(const AccessRecord& record, std::string& scratch) 
   return scratch;
 }
 
-std::string_view tried_text(const AccessRecord& record, std::string& scratch) {
+template <typename Texts>
+std::string_view joined(const Texts& texts, std::string& scratch) {
   scratch.clear();
-  for (const std::string_view url : record.tried) scratch.append(scratch.empty() ? "" : ",").append(url);
+  for (const std::string_view text : texts) scratch.append(scratch.empty() ? "" : ",").append(text);
   return scratch;
 }
 
 std::string_view cleanup_text(const AccessRecord& record, std::string& scratch) {
-  scratch.clear();
-  for (const std::string& id : record.cleanup_ids) scratch.append(scratch.empty() ? "" : ",").append(id);
+  joined(record.cleanup_ids, scratch);
   if (!record.cleanup_skipped.empty())
     scratch.append(scratch.empty() ? "" : ",").append("skipped: ").append(record.cleanup_skipped);
   return scratch;
@@ -120,7 +121,7 @@ std::string_view value_of(const LogLine::Value& value, const AccessRecord& recor
     case LogVariable::upstream_server:
       return record.upstream;
     case LogVariable::tried:
-      return tried_text(record, scratch);
+      return joined(record.tried, scratch);
     case LogVariable::upstream_ms:
       return ms_text(record.upstream_duration, scratch);
     case LogVariable::abort_us:
@@ -156,8 +157,7 @@ void append_line(std::string& out, const LogLine& line, const AccessRecord& reco
 }
 
 bool is_sampled(std::string_view request_id, double share) {
-  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a, whose high bits are then mixed
-  for (const char c : request_id) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  std::uint64_t hash = fnv1a(request_id);
   hash = (hash ^ (hash >> 33U)) * 0xff51afd7ed558ccdU;
   hash ^= hash >> 33U;
   return static_cast<double>(hash >> 11U) * 0x1p-53 < share;

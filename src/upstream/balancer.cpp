@@ -4,6 +4,8 @@
 #include <cmath>
 #include <functional>
 
+#include <hangup/base/hash.h>
+
 namespace hangup::upstream {
 namespace {
 
@@ -24,11 +26,8 @@ double lot(std::uint64_t bits, double weight) {
 
 }  // namespace
 
-// FNV-1a, mixed.
 std::uint64_t Balancer::hash(std::string_view key) {
-  std::uint64_t value = 0xcbf29ce484222325U;
-  for (const char byte : key) value = (value ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
-  return mixed(value);
+  return mixed(fnv1a(key));
 }
 
 Balancer::Balancer(const SharedUpstream& upstream, unsigned turn, std::uint64_t seed)

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <hangup/base/hash.h>
+
 namespace hangup::fuzz {
 
 inline void require(bool holds, const char* promise) {
@@ -22,9 +24,7 @@ inline std::string_view view(const std::uint8_t* data, std::size_t size) {
 // Numbers that look random and depend on the input alone, so that a finding can be had again.
 class Chance {
  public:
-  explicit Chance(std::string_view input) {
-    for (const char c : input) state_ = (state_ ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
+  explicit Chance(std::string_view input) : state_(fnv1a(input)) {}
   // 0 to bound - 1
   std::size_t below(std::size_t bound) {
     state_ ^= state_ << 13U;
@@ -34,7 +34,7 @@ class Chance {
   }
 
  private:
-  std::uint64_t state_ = 0xcbf29ce484222325U;
+  std::uint64_t state_;
 };
 
 }  // namespace hangup::fuzz
