@@ -58,7 +58,7 @@ shutdown: {drain: 1s}
     const Json exchange = hangup->wait_for_exchange();
     EXPECT_EQ(exchange["outcome"], "client_gone");
     EXPECT_EQ(exchange["phase"], phase);
-    EXPECT_EQ(exchange["cleanup_ids"].size(), 1U);
+    EXPECT_EQ(exchange.at("cleanup").size(), 1U);
   }
 
   TempDir dir_;
