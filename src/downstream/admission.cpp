@@ -67,7 +67,7 @@ ConnectionPlace Admission::wait_for_place() {
 }
 
 void Admission::hold_or_refuse(Newcomer newcomer) {
-  if (draining_) return;  // accepted just before: closed, as those in the kernel's queue are
+  if (draining_) return;
   if (shared_.limits.waits_when_full()) {
     held_.push_back(std::move(newcomer));
     if (!waiting_) admit_held();  // there was a place between its accept and now

@@ -58,7 +58,9 @@ class Admission {
   // Accepting has failed, with this errno.
   void on_accept_error(int error);
   ConnectionCounts& counts() { return counts_; }
-  // Closes connections that are held.
+  // Whether there are connections that wait for a place.
+  bool holds_some() const { return !held_.empty(); }
+  // Closes them, and those that come from now on.
   void drain();
 
  private:

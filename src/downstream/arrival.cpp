@@ -50,13 +50,13 @@ void Arrival::start() {
     return arrive();
   }
   timer_ = owner_.loop().make_timer([this] { on_deadline(); });
-  deadline_ = later(owner_.loop().now(), listener().timeouts.handshake);
+  deadline_ = std::min(deadline_, later(owner_.loop().now(), listener().timeouts.handshake));
   timer_->set(deadline_);
 }
 
 void Arrival::end_by(MonoTime deadline) {
   deadline_ = std::min(deadline_, deadline);
-  timer_->set(deadline_);
+  if (timer_) timer_->set(deadline_);
 }
 
 void Arrival::on_ready(net::Readiness ready) {

@@ -62,7 +62,7 @@ class Arrival final : public net::Transport::Handler {
   void start();
   // Ends it, in silence.
   void close();
-  // Gives it no longer than that.
+  // Gives it no longer than that, also before start().
   void end_by(MonoTime deadline);
 
   std::list<std::unique_ptr<Arrival>>::iterator self;  // the owner's
@@ -95,7 +95,7 @@ class Arrival final : public net::Transport::Handler {
   SocketAddress client_;
   const std::shared_ptr<const net::TlsServer> tls_;  // of the time when it came, as its listener
   std::unique_ptr<Timer> timer_;
-  MonoTime deadline_{};
+  MonoTime deadline_ = MonoTime::max();
   State state_ = State::proxy_header;
 };
 

@@ -7,6 +7,7 @@
 #include <event2/http_struct.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
+#include <poll.h>
 
 #include <cstdlib>
 #include <string_view>
@@ -86,6 +87,12 @@ EvhttpServer::~EvhttpServer() {
   }
   accepting_->stop();
   evhttp_free(http_);  // the listener with it
+}
+
+bool EvhttpServer::clients_wait() const {
+  if (adoptions_ != nullptr) return true;
+  pollfd listening{.fd = evhttp_bound_socket_get_fd(bound_), .events = POLLIN, .revents = 0};
+  return ::poll(&listening, 1, 0) > 0;
 }
 
 void EvhttpServer::stop_accepting() {

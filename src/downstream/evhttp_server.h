@@ -76,6 +76,8 @@ class EvhttpServer {
   // Clients that connect meanwhile wait in the kernel's queue.
   void pause_accepting() { accepting_->pause(); }
   void resume_accepting() { accepting_->resume(); }
+  // Whether clients wait in the kernel's queue, who would be cut off by the next, or have just been accepted.
+  bool clients_wait() const;
   // For good.
   void stop_accepting();
   // Of the connections to come.

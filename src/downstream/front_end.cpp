@@ -16,6 +16,8 @@ namespace {
 
 // How long a connection that has just been made may take to ask for something, when hangup drains.
 constexpr auto newcomers_patience = std::chrono::seconds(1);
+// How long those who wait to be accepted are left to it before another look, then.
+constexpr auto last_call_every = std::chrono::milliseconds(10);
 
 class EvhttpFrontEnd final : public FrontEnd,
                              public EvhttpServer::Host,
@@ -30,7 +32,8 @@ class EvhttpFrontEnd final : public FrontEnd,
         sink_(&terms.sink),
         server_(loop, std::move(listening), *this),
         admission_(loop, shared, *this),
-        silence_timer_(loop.make_timer([this] { look_for_silence(); })) {
+        silence_timer_(loop.make_timer([this] { look_for_silence(); })),
+        last_call_(loop.make_timer([this] { stop_accepting_if_nobody_waits(); })) {
     look_for_silence();
   }
 
@@ -47,8 +50,7 @@ class EvhttpFrontEnd final : public FrontEnd,
   void use(RequestSink& sink) override { sink_ = &sink; }
   void drain() override {
     draining_ = true;
-    server_.stop_accepting();
-    admission_.drain();
+    last_call_->set(loop_.now());  // once this turn's clients have been accepted
     newcomers_until_ = loop_.now() + newcomers_patience;
     for (const auto& arrival : arrivals_) arrival->end_by(newcomers_until_);
     for (auto next = connections_.begin(); next != connections_.end();) {
@@ -56,10 +58,10 @@ class EvhttpFrontEnd final : public FrontEnd,
       connection.drain(newcomers_until_);
     }
   }
-  std::size_t connections() const override { return arrivals_.size() + connections_.size(); }
+  std::size_t connections() const override { return arriving() + connections_.size(); }
   std::size_t awaited() const override {
     const auto some = std::ranges::count_if(connections_, [](const auto& each) { return each->awaited(); });
-    return arrivals_.size() + static_cast<std::size_t>(some);
+    return arriving() + static_cast<std::size_t>(some);
   }
 
  private:
@@ -77,6 +79,7 @@ class EvhttpFrontEnd final : public FrontEnd,
     if (!listener_->proxy_protocol && !admission_.admit_client(newcomer)) return;
     arrivals_.push_front(std::make_unique<Arrival>(*this, std::move(newcomer)));
     arrivals_.front()->self = arrivals_.begin();
+    if (draining_) arrivals_.front()->end_by(newcomers_until_);
     arrivals_.front()->start();
   }
   void pause_accepting() override { server_.pause_accepting(); }
@@ -97,6 +100,16 @@ class EvhttpFrontEnd final : public FrontEnd,
     remove(arrival);
     admission_.refuse_client(std::move(refused));
   }
+  // Clients that have connected and been told so do not expect to be cut off, though nobody has accepted them
+  // yet.
+  void stop_accepting_if_nobody_waits() {
+    const bool somebody = server_.clients_wait() || admission_.holds_some();
+    if (somebody && loop_.now() < newcomers_until_) return last_call_->set(loop_.now() + last_call_every);
+    server_.stop_accepting();
+    admission_.drain();
+    accepting_ = false;
+  }
+  std::size_t arriving() const { return arrivals_.size() + (draining_ && accepting_ ? 1 : 0); }
   void remove(Arrival& arrival) {
     auto self = arrival.self;
     loop_.defer([gone = std::move(*self)] {});
@@ -132,6 +145,7 @@ class EvhttpFrontEnd final : public FrontEnd,
   std::shared_ptr<const net::TlsServer> tls_;
   RequestSink* sink_;
   bool draining_ = false;
+  bool accepting_ = true;
   MonoTime newcomers_until_{};
   EvhttpServer server_;
   // Destroyed before server_, whose seats they hold.
@@ -139,6 +153,7 @@ class EvhttpFrontEnd final : public FrontEnd,
   std::list<std::unique_ptr<Arrival>> arrivals_;
   std::list<std::unique_ptr<Http1Connection>> connections_;
   std::unique_ptr<Timer> silence_timer_;
+  std::unique_ptr<Timer> last_call_;
 };
 
 }  // namespace

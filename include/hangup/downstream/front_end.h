@@ -73,9 +73,11 @@ class FrontEnd {
   // Requests go to another sink from now on.
   virtual void use(RequestSink& sink) = 0;
   // Stops accepting, closes idle connections, and the others after the answer they are giving. One that has
-  // not carried a request yet is given a second for it: its client does not expect that nobody answers.
+  // not carried a request yet is given a second for it: its client does not expect that nobody answers. So
+  // are those that the kernel has let connect: the listening socket is closed when none of them waits any
+  // more.
   virtual void drain() = 0;
-  // Open ones, those that arrive included.
+  // Open ones, those that arrive included, and one more while it still accepts though it drains.
   virtual std::size_t connections() const = 0;
   // Of them, those whose request is not whole or has not come yet, while it drains.
   virtual std::size_t awaited() const = 0;
