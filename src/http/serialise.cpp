@@ -22,7 +22,7 @@ void append_fields(std::string& out, std::span<const Field> fields) {
     after += name.size() + colon.size() + value.size() + line_end.size();
   out.resize_and_overwrite(after, [&](char* text, std::size_t) {
     char* at = text + before;
-    const auto put = [&at](std::string_view bytes) { at = std::ranges::copy(bytes, at).out; };
+    const auto put = [&at](std::string_view bytes) { at = std::copy_n(bytes.data(), bytes.size(), at); };
     for (const auto& [name, value] : fields) {
       put(name);
       put(colon);

@@ -24,7 +24,7 @@ class Line {
   explicit Line(char* at) : at_(at) {}
   char* end() const { return at_; }
 
-  void text(std::string_view text) { at_ = std::ranges::copy(text, at_).out; }
+  void text(std::string_view text) { at_ = std::copy_n(text.data(), text.size(), at_); }
   template <std::integral Number>
   void number(Number number) {
     at_ = std::to_chars(at_, at_ + 20, number).ptr;
