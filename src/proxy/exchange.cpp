@@ -393,7 +393,7 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
     // Where many leave at once, each server hears of it before the first cleanup is made. Until then the
     // journal knows what is owed.
     if (outcome == Outcome::completed || in_flight_ == cleanup::InFlightJournal::none) return settle();
-    return proxy_.needs().scheduler.defer([this] { settle(); });
+    return proxy_.settle_soon(*this);
   }
   call_cleanup();
   leave_journal();
@@ -403,7 +403,6 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
   close();
 }
 
-// Nobody waits for an answer.
 void Exchange::settle() {
   call_cleanup();
   leave_journal();

@@ -46,6 +46,9 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void refuse(const downstream::Refusal& refusal);
   // The time to drain has run out.
   void shut_down();
+  // It has ended and nobody waits for an answer: makes the cleanups that it owes, and goes. Once, from
+  // Proxy::settle_soon().
+  void settle();
   // For people.
   InFlight in_flight() const;
 
@@ -110,7 +113,6 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   bool let_in();
   void end(Outcome outcome, int status = 0, std::string_view message = {}, std::string_view detail = {});
-  void settle();
   void call_cleanup();
   void skip_cleanups(observe::Skip why, std::string_view reason);
   std::chrono::seconds come_back_after() const;

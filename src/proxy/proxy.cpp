@@ -18,6 +18,10 @@ namespace {
 
 // Failed arrivals that are logged in a second, by each worker.
 constexpr unsigned said_a_second = 10;
+// Of the exchanges that wait to settle, those that do in one turn of the loop: so many, or this share if it
+// is more, so that a worker that is never idle falls behind by no more than a few turns.
+constexpr std::size_t settle_at_least = 32;
+constexpr std::size_t settle_share = 16;
 
 std::string describe(const downstream::ClientInfo& client) {
   std::string out = "listener=" + client.listener->name + " client=" + client.ip;
@@ -34,7 +38,8 @@ Proxy::Proxy(Dependencies dependencies)
       access_(std::make_unique<Access>(needs_.config->auth ? &needs_.config->auth->tokens : nullptr)),
       guards_paths_(needs_.config->has_access_rules()),
       date_(&http_date),
-      unrouted_(needs_.metrics.route("")) {
+      unrouted_(needs_.metrics.route("")),
+      settle_timer_(needs_.scheduler.make_timer([this] { settle_some(); })) {
   for (const config::Route& route : needs_.config->routes) plans_.emplace_back(route, needs_.metrics);
 }
 
@@ -119,6 +124,25 @@ void Proxy::shut_down() {
   for (auto next = exchanges_.begin(); next != exchanges_.end();) {
     Exchange& exchange = **next++;  // it may leave the list
     exchange.shut_down();
+  }
+  settle(to_settle_.size());
+}
+
+void Proxy::settle_soon(Exchange& exchange) {
+  to_settle_.push_back(&exchange);
+  if (to_settle_.size() == 1) settle_timer_->set(needs_.scheduler.now());
+}
+
+void Proxy::settle_some() {
+  settle(std::max(settle_at_least, to_settle_.size() / settle_share));
+  if (!to_settle_.empty()) settle_timer_->set(needs_.scheduler.now());
+}
+
+void Proxy::settle(std::size_t most) {
+  for (; most > 0 && !to_settle_.empty(); --most) {
+    Exchange& exchange = *to_settle_.front();
+    to_settle_.pop_front();
+    exchange.settle();
   }
 }
 

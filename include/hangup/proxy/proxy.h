@@ -5,6 +5,7 @@
 #include <spdlog/fwd.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -85,6 +86,9 @@ class Proxy final : public downstream::RequestSink {
   const Access& access() const { return *access_; }
   // Now, for a Date field; good until the next call.
   std::string_view date() { return date_.at(needs_.scheduler.wall()); }
+  // Has the exchange, whose client has left and whose server knows it, settle() soon: where many leave at
+  // once, the servers of those that follow hear of it first.
+  void settle_soon(Exchange& exchange);
   // Takes the exchange, which has ended, away; it is destroyed later in this turn of the loop.
   void remove(Exchange& exchange);
   // Of a route of the configuration.
@@ -100,6 +104,8 @@ class Proxy final : public downstream::RequestSink {
 
  private:
   Exchange& add(downstream::ClientStream& stream, http::RequestHead head);
+  void settle_some();
+  void settle(std::size_t most);
 
   Dependencies needs_;
   UuidGenerator ids_;
@@ -112,6 +118,8 @@ class Proxy final : public downstream::RequestSink {
   std::vector<RoutePlan> plans_;  // as the configuration's routes
   observe::RouteCounts& unrouted_;
   std::list<std::unique_ptr<Exchange>> exchanges_;
+  std::deque<Exchange*> to_settle_;
+  std::unique_ptr<Timer> settle_timer_;
   // Of failed arrivals: anybody can cause as many as they like.
   MonoTime second_begun_;
   unsigned said_this_second_ = 0;

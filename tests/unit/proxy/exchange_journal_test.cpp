@@ -6,7 +6,7 @@
 namespace hangup {
 namespace {
 
-using testing::ElementsAre, testing::IsEmpty, testing::HasSubstr;
+using testing::AllOf, testing::ElementsAre, testing::Gt, testing::HasSubstr, testing::IsEmpty, testing::Lt;
 
 class JournalTest : public ExchangeTest {
  protected:
@@ -74,6 +74,33 @@ TEST_F(JournalTest, OfManyThatLeaveAtOnceEachServerHearsBeforeTheFirstCleanupIsM
   EXPECT_EQ(std::ranges::count(journal.told, "leave"), 0);
   EXPECT_EQ(cleanups().size(), 3U);
   EXPECT_EQ(std::ranges::count(journal.told, "leave"), 3);
+}
+
+TEST_F(JournalTest, OfManyThatLeaveAtOnceCleanupsAreMadeInPortionsSoThatOthersGetTheirTurn) {
+  constexpr std::size_t many = 100;
+  std::vector<std::unique_ptr<test::FakeClient>> clients;
+  for (std::size_t i = 0; i < many; ++i) {
+    get_and_connect();
+    clients.push_back(std::move(client));
+  }
+  for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+  std::size_t made = 0;
+  const auto others = scheduler.make_timer([&] { made = outbox.deliveries.size(); });
+  others->set(scheduler.now());
+  EXPECT_EQ(cleanups().size(), many);
+  EXPECT_THAT(made, AllOf(Gt(0U), Lt(many)));
+}
+
+TEST_F(JournalTest, MakesThemAllWhenTheTimeToDrainRunsOut) {
+  constexpr std::size_t many = 100;
+  std::vector<std::unique_ptr<test::FakeClient>> clients;
+  for (std::size_t i = 0; i < many; ++i) {
+    get_and_connect();
+    clients.push_back(std::move(client));
+  }
+  for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+  proxy->shut_down();
+  EXPECT_EQ(outbox.deliveries.size(), many);
 }
 
 TEST_F(JournalTest, IsLeftAlsoWhenNothingIsOwed) {
