@@ -1,6 +1,10 @@
 #include "cleanup/credentials.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
+
+#include <hangup/base/text.h>
 
 namespace hangup::cleanup {
 namespace {
@@ -10,6 +14,11 @@ constexpr std::size_t most_entries = 10'000;
 
 bool names_files(const config::ClientTls& tls) {
   return !tls.ca.empty() || !tls.certificate.empty();
+}
+
+bool is_https(const std::shared_ptr<const config::Cleanup>& cleanup) {
+  constexpr std::string_view scheme = "https://";
+  return equals_ignoring_case(std::string_view(cleanup->url.text()).substr(0, scheme.size()), scheme);
 }
 
 // What a cleanup's own settings leave open is as the upstream has it. A certificate and its key are one.
@@ -36,9 +45,7 @@ Result<std::shared_ptr<const net::TlsClient>> make_client(const config::ClientTl
 Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Config& config,
                                                              const Credentials* before) {
   const auto credentials = std::make_shared<Credentials>();
-  auto system = net::TlsClient::make({});
-  if (!system) return std::unexpected(std::move(system.error()));
-  credentials->system_ = std::move(*system);
+  if (std::ranges::any_of(config.cleanups, is_https)) credentials->system();
   credentials->defaults_.allow = config.receivers;
   for (const auto& cleanup : config.cleanups) {
     const config::ClientTls& tls = cleanup->tls;
@@ -73,6 +80,17 @@ Result<std::shared_ptr<const Credentials>> Credentials::load(const config::Confi
   return credentials;
 }
 
+// Reading what the system trusts takes longer than everything else that starting hangup does, and where all
+// receivers speak plain http only a delivery of an earlier configuration wants it.
+const std::shared_ptr<const net::TlsClient>& Credentials::system() const {
+  std::call_once(system_wanted_, [this] {
+    auto made = net::TlsClient::make({});
+    if (!made) std::abort();  // out of memory
+    system_ = std::move(*made);
+  });
+  return system_;
+}
+
 void Credentials::keep_removed(const Credentials& before) {
   for (const auto& [name, entry] : before.by_name_) {
     if (by_name_.size() == most_entries) break;
@@ -98,7 +116,7 @@ std::shared_ptr<net::TlsPeer> Credentials::make_peer(const Delivery& delivery,
     client = both->second;
   } else if (!client) {
     const auto upstream = upstreams_.find(delivery.upstream);
-    client = upstream == upstreams_.end() ? system_ : upstream->second;
+    client = upstream == upstreams_.end() ? system() : upstream->second;
   }
   std::string name = entry.server_name;
   if (name.empty()) name = delivery.server_name.empty() ? host : delivery.server_name;

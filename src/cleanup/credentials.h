@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,8 +46,10 @@ class Credentials {
 
  private:
   void keep_removed(const Credentials& before);
+  const std::shared_ptr<const net::TlsClient>& system() const;
 
-  std::shared_ptr<const net::TlsClient> system_;
+  mutable std::once_flag system_wanted_;
+  mutable std::shared_ptr<const net::TlsClient> system_;  // by system() only
   Entry defaults_;
   std::map<std::string, Entry, std::less<>> by_name_;
   std::map<std::string, std::shared_ptr<const net::TlsClient>, std::less<>> upstreams_;
