@@ -44,7 +44,8 @@ class Maker {
   }
 
  private:
-  // Those that are the same stay, with their connections; their TLS files are read again.
+  // Those that are the same stay, with their connections; their TLS files are read again, and where they hold
+  // something else than before only new connections are used.
   Result<void> add_upstreams() {
     for (const auto& upstream : made_->config->upstreams) {
       if (auto same = find_same(*upstream)) {
