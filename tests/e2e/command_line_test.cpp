@@ -141,6 +141,47 @@ routes:
   }
 }
 
+TEST_F(CommandLine, ExplainSaysWhenARequestGoesOnToAnotherServer) {
+  const auto explained = [&](const std::string& servers, const std::string& retries,
+                             const std::string& method) {
+    const std::string path = file(configuration({.servers = servers, .upstream = retries}));
+    return command({"explain", "-c", path, method, "/work"}).out;
+  };
+  const std::string one = R"("http://127.0.0.1:9")";
+  const std::string three = one + R"(, "http://127.0.0.1:10", "http://127.0.0.1:11")";
+
+  const std::string usual = explained(three, "", "GET");
+  EXPECT_TRUE(mentions(usual,
+                       "\n\nwhen a server fails, the request goes on to up to 2 others, each once\n"
+                       "  connect: it can't be connected to\n"
+                       "  reset_before_head: it closed the connection before a byte of its answer\n"
+                       "  but not once some of the request's body was forwarded\n"
+                       "  budget: 20% of the upstream's requests, and 10 a second beside; "
+                       "connects don't count\n\n"))
+      << usual;
+  const std::string statuses =
+      explained(three, "retries: {attempts: 1, on: [502, 504], budget: 5%, min_per_second: 3}", "POST");
+  EXPECT_TRUE(mentions(statuses,
+                       "\n\nwhen a server fails, the request goes on to another, once\n"
+                       "  502, 504: it answered with that\n"
+                       "  but not once a byte of it was sent, since POST is not idempotent\n"
+                       "  budget: 5% of the upstream's requests, and 3 a second beside; "
+                       "connects don't count\n\n"))
+      << statuses;
+  const std::string connect = explained(three, "retries: {attempts: 9, on: connect}", "POST");
+  EXPECT_TRUE(
+      mentions(connect, "goes on to up to 2 others, each once\n  connect: it can't be connected to\n\n"))
+      << connect;
+  const std::string off = explained(three, "retries: {attempts: 0}", "GET");
+  EXPECT_TRUE(
+      mentions(off, "\nwhen a server fails, the request goes on to no other (retries.attempts is 0)\n\n"))
+      << off;
+  for (const std::string& servers : {one, one + R"(, {url: "http://127.0.0.1:10", weight: 0})"}) {
+    const std::string alone = explained(servers, "", "GET");
+    EXPECT_TRUE(mentions(alone, "\nwhen the server fails, there is no other to go on to\n\n")) << alone;
+  }
+}
+
 TEST_F(CommandLine, RunRefusesABadFile) {
   const Finished ran = command({"run", "-c", file("listeners: []\n")});
   EXPECT_EQ(ran.exit.status, 1);
