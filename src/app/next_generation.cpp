@@ -39,6 +39,8 @@ class Maker {
       if (auto done = add_listener(listener, plan->connections[i]); !done)
         return std::unexpected(std::move(done.error()));
     }
+    for (const config::Problem& warning : made_->config->warnings)
+      log_.warn("{}", config::to_string(warning, made_->config->file));
     next_.generation = std::move(made_);
     return std::move(next_);
   }

@@ -49,6 +49,23 @@ TEST_F(CommandLine, CheckWarnsOfServersWhoseNamesCanNotBeLookedUp) {
   EXPECT_FALSE(mentions(checked.err, " known.test")) << checked.err;
 }
 
+TEST_F(CommandLine, CheckAndTheLogWarnOfATracesIdWhereThereAreNoTraces) {
+  const std::string text =
+      configuration({.listener = "trace: off", .route = "response: {set_header: {X-Trace: \"{trace.id}\"}}"});
+  const std::string path = file(text);
+  const Finished checked = command({"check", "-c", path});
+  EXPECT_EQ(checked.exit.status, 0) << checked.err;
+  std::smatch place;
+  ASSERT_TRUE(std::regex_search(checked.err, place,
+                                std::regex(":([0-9]+:[0-9]+): warning: \\{trace.id\\} never has a value")))
+      << checked.err;
+  EXPECT_TRUE(checked.err.starts_with(path + place.str().substr(0, 1))) << checked.err;
+  hangup = std::make_unique<Hangup>(text);
+  EXPECT_TRUE(mentions(hangup->log(), hangup->configuration_file().string() + ":" + place[1].str() +
+                                          ": {trace.id} never has a value"))
+      << hangup->log();
+}
+
 TEST_F(CommandLine, CheckReportsEveryProblemWithItsPlace) {
   const std::string path = file(R"(workers: many
 listeners:
