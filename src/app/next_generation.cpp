@@ -39,12 +39,15 @@ class Maker {
       if (auto done = add_listener(listener, plan->connections[i]); !done)
         return std::unexpected(std::move(done.error()));
     }
+    for (const config::Problem& warning : made_->config->warnings)
+      log_.warn("{}", config::to_string(warning, made_->config->file));
     next_.generation = std::move(made_);
     return std::move(next_);
   }
 
  private:
-  // Those that are the same stay, with their connections; their TLS files are read again.
+  // Those that are the same stay, with their connections; their TLS files are read again, and where they hold
+  // something else than before only new connections are used.
   Result<void> add_upstreams() {
     for (const auto& upstream : made_->config->upstreams) {
       if (auto same = find_same(*upstream)) {

@@ -1,3 +1,4 @@
+#include "app/crashed_exchanges.h"
 #include "app/generation.h"
 #include "app/next_generation.h"
 #include "app/systemd.h"
@@ -224,29 +225,7 @@ Result<void> Server::Impl::open_outbox() {
   if (!opened) return std::unexpected(opened.error());
   outbox_ = std::move(opened->outbox);
   observe::AccessLog access_log(loggers_.access, config_->access_log);
-  observe::WorkerMetrics& counted = metrics_.add();
-  for (const cleanup::CrashedExchange& exchange : opened->crashed) {
-    observe::AccessRecord record;
-    record.start = exchange.started;
-    record.request_id = exchange.request_id;
-    record.trace_id = exchange.trace_id;
-    record.client_ip = exchange.client_ip;
-    record.client_port = exchange.client_port;
-    record.user = exchange.user;
-    record.method = exchange.method;
-    record.host = exchange.host;
-    record.path = exchange.path;
-    record.route = exchange.route;
-    record.status = exchange.status;
-    record.outcome = Outcome::crashed;
-    record.phase = exchange.phase;
-    record.upstream = exchange.upstream;
-    record.cleanup_ids = exchange.cleanup_ids;
-    record.cleanup_skipped = exchange.cleanup_skipped;
-    record.error = "hangup died with this exchange in flight";
-    access_log.write(record);
-    counted.ended_unbegun(counted.route(exchange.route), record);
-  }
+  log_crashed(opened->crashed, access_log, metrics_.add());
   auto credentials = cleanup::load_credentials(*config_);
   if (!credentials) return std::unexpected(std::move(credentials.error()));
   credentials_ = std::move(*credentials);

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include <hangup/base/utc.h>
+#include <hangup/http/traceparent.h>
 
 namespace hangup::cleanup {
 namespace {
@@ -107,9 +108,8 @@ std::string_view Snapshot::shown_id() const {
 }
 
 std::optional<std::string_view> Snapshot::trace_id() const {
-  const auto parent = value("trace.parent");
-  if (!parent || parent->size() < 35) return std::nullopt;
-  return parent->substr(3, 32);
+  const std::string_view id = http::trace_id_of(value("trace.parent").value_or(""));
+  return id.empty() ? std::nullopt : std::optional(id);
 }
 
 std::optional<std::string_view> Snapshot::value(std::string_view name) const {

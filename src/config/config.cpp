@@ -1,6 +1,7 @@
 #include "config/file.h"
 #include "config/secrets.h"
 #include "config/sections.h"
+#include "config/variables.h"
 
 #include <sched.h>
 
@@ -57,6 +58,7 @@ void read_root(Section& root, Config& config) {
   root.section("shutdown",
                [&](Section& section) { section.duration("drain", config.drain, Duration::zero()); });
   root.finish();
+  warn_of_traces(root.reader(), config.listeners);
 }
 
 }  // namespace
@@ -86,6 +88,7 @@ Loaded parse(const std::string& text, const std::filesystem::path& name) {
   }
   auto problems = reader.take_problems();
   if (!problems.empty()) return std::unexpected(std::move(problems));
+  config->warnings = reader.take_warnings();
   return config;
 }
 

@@ -1,3 +1,5 @@
+#include "config/braces.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -45,33 +47,25 @@ constexpr auto log_variables = std::to_array<NamedLogVariable>({
 });
 constexpr std::string_view header_family = "request.header.";
 
-std::string in_braces(std::string_view name) {
-  constexpr std::size_t longest_name = 100;
-  return "{" + std::string(name.substr(0, longest_name)) + "}";
-}
-
 std::expected<LogLine::Value, std::string> find_log_variable(std::string_view name) {
+  const std::string shown_name = braced(name.substr(0, longest_variable_shown));
   if (name.starts_with(header_family) && name.size() > header_family.size()) {
     const std::string_view header = name.substr(header_family.size());
     if (http::names_a_secret(header))
-      return std::unexpected(in_braces(name) + " may hold a secret, which is never logged");
+      return std::unexpected(shown_name + " may hold a secret, which is never logged");
     return LogLine::Value{.variable = LogVariable::request_header, .name = std::string(header)};
   }
   const auto found = std::ranges::find(log_variables, name, &NamedLogVariable::first);
   if (found != log_variables.end()) return LogLine::Value{.variable = found->second, .name = {}};
   std::vector<std::string_view> names = {"request.header.NAME"};
   for (const auto& each : log_variables) names.push_back(each.first);
-  std::string message = "unknown variable " + in_braces(name) + " of the access log";
+  std::string message = "unknown variable " + shown_name + " of the access log";
   if (name.starts_with("request.query"))
     return std::unexpected(message + ": queries may hold secrets and are never logged");
   if (name == "response.status") return std::unexpected(message + ": did you mean {status}?");
   const std::string_view near = nearest_name(name, names);
   return std::unexpected(near.empty() ? message + "; a plain { before a letter is written {{"
-                                      : message + ": did you mean " + in_braces(near) + "?");
-}
-
-constexpr bool is_ascii_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                                      : message + ": did you mean " + braced(near) + "?");
 }
 
 }  // namespace
@@ -85,7 +79,7 @@ std::expected<LogLine, TemplateError> LogLine::parse(std::string_view text) {
   bool quoted = false;
   for (std::size_t at = 0; at < text.size();) {
     const bool opens = text[at] == '{' && at + 1 < text.size();
-    if (!opens || !is_ascii_letter(text[at + 1])) {
+    if (!opens || !is_letter(text[at + 1])) {
       if (text[at] == '"') quoted = !quoted;
       literal += text[at];
       at += opens && text[at + 1] == '{' ? 2 : 1;
@@ -93,8 +87,7 @@ std::expected<LogLine, TemplateError> LogLine::parse(std::string_view text) {
     }
     const std::size_t close = text.find('}', at);
     if (close == std::string_view::npos)
-      return std::unexpected(
-          TemplateError{at, "a variable without its }; a plain { before a letter is written {{"});
+      return std::unexpected(TemplateError{at, std::string(unclosed_variable)});
     const std::string_view inside = text.substr(at + 1, close - at - 1);
     const std::size_t bar = inside.find('|');
     auto value = find_log_variable(inside.substr(0, bar));

@@ -9,6 +9,17 @@ namespace {
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> levels = {
     {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}}};
 
+// Of the line's variables, those that not every request has a value of.
+void note_trace(Reader& reader, const Node& node, const LogLine& line) {
+  for (const auto& segment : line.segments()) {
+    const auto* value = std::get_if<LogLine::Value>(&segment);
+    if (value == nullptr || value->variable != LogVariable::trace_id) continue;
+    const std::size_t at = node.text.find("{trace.id");
+    reader.used({{.variable = Variable::trace_id, .name = {}, .fallback = value->fallback},
+                 reader.within(node, at == std::string::npos ? 0 : at)});
+  }
+}
+
 // json, combined, or the line itself.
 void read_format(Section& section, std::optional<LogLine>& line) {
   constexpr std::string_view expected = "json, combined or a line with {variables} in it";
@@ -24,6 +35,7 @@ void read_format(Section& section, std::optional<LogLine>& line) {
     return section.reader().unexpected(*node, "format", expected, {"json", "combined"});
   auto parsed = LogLine::parse(text->value);
   if (parsed) {
+    note_trace(section.reader(), *node, *parsed);
     line = *std::move(parsed);
   } else {
     section.reader().problem(section.reader().within(*node, parsed.error().offset),

@@ -27,6 +27,19 @@ auto order(const Problem& problem) {
   return std::tie(problem.position.line, problem.position.column, problem.message);
 }
 
+std::vector<Problem> in_order(std::vector<Problem> said, std::string_view what) {
+  std::ranges::sort(said, {}, order);
+  // What an alias stands for is checked at each use.
+  const auto repeats = std::ranges::unique(said, {}, order);
+  said.erase(repeats.begin(), repeats.end());
+  if (said.size() > max_problems) {
+    const std::size_t rest = said.size() - max_problems;
+    said.resize(max_problems + 1);
+    said.back().message = "here and below are " + std::to_string(rest) + " more " + std::string(what);
+  }
+  return said;
+}
+
 }  // namespace
 
 std::string describe(const Node& node) {
@@ -47,6 +60,10 @@ Reader::Reader(std::string_view text) : lines_(split_lines(text)) {}
 
 void Reader::problem(Position position, std::string message) {
   problems_.push_back({position, std::move(message)});
+}
+
+void Reader::warning(Position position, std::string message) {
+  warnings_.push_back({position, std::move(message)});
 }
 
 void Reader::unexpected(const Node& node, std::string_view key, std::string_view expected,
@@ -92,7 +109,9 @@ std::optional<TemplateText> Reader::template_text(const Node& node, std::string_
     auto written = Template::parse(expansion.as_written);
     compiled->set_as_written(written ? std::move(*written) : Template::secret("(not shown)", {}));
   }
-  return TemplateText{std::move(*compiled), &node};
+  TemplateText text{std::move(*compiled), &node};
+  for_each_variable(text, [&](const VariableRef& ref, Position position) { used({ref, position}); });
+  return text;
 }
 
 std::optional<std::uint64_t> Reader::number(const Node& node, std::string_view key, std::uint64_t least,
@@ -124,16 +143,11 @@ Position Reader::within(const Node& node, std::size_t offset) const {
 }
 
 std::vector<Problem> Reader::take_problems() {
-  std::ranges::sort(problems_, {}, order);
-  // What an alias stands for is checked at each use.
-  const auto repeats = std::ranges::unique(problems_, {}, order);
-  problems_.erase(repeats.begin(), repeats.end());
-  if (problems_.size() > max_problems) {
-    const std::size_t rest = problems_.size() - max_problems;
-    problems_.resize(max_problems + 1);
-    problems_.back().message = "here and below are " + std::to_string(rest) + " more problems";
-  }
-  return std::exchange(problems_, {});
+  return in_order(std::exchange(problems_, {}), "problems");
+}
+
+std::vector<Problem> Reader::take_warnings() {
+  return in_order(std::exchange(warnings_, {}), "warnings");
 }
 
 }  // namespace hangup::config

@@ -1,3 +1,5 @@
+#include "config/braces.h"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -45,16 +47,8 @@ constexpr std::array<Named, 6> families = {{
 
 constexpr std::size_t most_json_parts = 16;
 
-constexpr bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 constexpr bool is_token_char(char c) {
   return is_letter(c) || (c >= '0' && c <= '9') || std::string_view("!#$%&'*+-.^_`|~").contains(c);
-}
-
-std::string braced(std::string_view name) {
-  return "{" + std::string(name) + "}";
 }
 
 // "request.header" of "request.header.x-job-id", "path" of "path.id"; all of it if there is no such part.
@@ -67,9 +61,8 @@ std::string_view family_part(std::string_view name) {
 }
 
 std::string unknown_variable(std::string_view name) {
-  constexpr std::size_t longest_name = 100;
-  const std::string message = "unknown variable " + braced(name.substr(0, longest_name));
-  if (name.size() > longest_name) return message;
+  const std::string message = "unknown variable " + braced(name.substr(0, longest_variable_shown));
+  if (name.size() > longest_variable_shown) return message;
   std::vector<std::string_view> names;
   for (const Named& named : plain_names) names.push_back(named.name);
   if (const auto near = nearest_name(name, names); !near.empty()) {
@@ -247,8 +240,7 @@ std::expected<Template, TemplateError> Template::parse(std::string_view text) {
     } else {
       const std::size_t close = text.find('}', at);
       if (close == std::string_view::npos) {
-        return std::unexpected(
-            TemplateError{at, "a variable without its }; a plain { before a letter is written {{"});
+        return std::unexpected(TemplateError{at, std::string(unclosed_variable)});
       }
       auto ref = parse_variable(text.substr(at + 1, close - at - 1));
       if (!ref) return std::unexpected(TemplateError{at, std::move(ref.error())});

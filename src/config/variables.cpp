@@ -31,44 +31,31 @@ std::vector<std::string_view> captures_of(const PathPattern& path) {
   return names;
 }
 
-// Calls visit(ref, offset into the scalar's text) for each variable. The offset is found again by what the
-// variable starts with: exact unless the environment put the same text there.
-template <typename Visit>
-void for_each_variable(const TemplateText& text, Visit visit) {
-  std::size_t from = 0;
-  for (const auto& segment : text.compiled.segments()) {
-    const auto* ref = std::get_if<VariableRef>(&segment);
-    if (ref == nullptr) continue;
-    const std::string start = "{" + variable_name(*ref);
-    const std::size_t at = text.node->text.find(start, from);
-    visit(*ref, at == std::string::npos ? 0 : at);
-    if (at != std::string::npos) from = at + start.size();
-  }
+bool is_of_trace(Variable variable) {
+  return variable == Variable::trace_id || variable == Variable::trace_parent;
 }
 
 }  // namespace
 
 void check_moment(Reader& reader, const TemplateText& text, Moment moment) {
-  for_each_variable(text, [&](const VariableRef& ref, std::size_t offset) {
+  reader.for_each_variable(text, [&](const VariableRef& ref, Position position) {
     if (is_known_at(ref.variable, moment)) return;
     const bool is_field = ref.variable == Variable::request_json || ref.variable == Variable::response_json;
     const std::string_view here = is_field ? "before the body has passed: cleanups know it"
                                   : moment == Moment::before_a_server    ? "before a server is chosen"
                                   : moment == Moment::before_the_request ? "before the response has come"
                                                                          : "before the exchange has ended";
-    reader.problem(reader.within(*text.node, offset),
-                   "{" + variable_name(ref) + "} is not known here, " + std::string(here));
+    reader.problem(position, "{" + variable_name(ref) + "} is not known here, " + std::string(here));
   });
 }
 
 void check_captures(Reader& reader, const TemplateText& text, const PathPattern& path) {
   const auto captures = captures_of(path);
-  for_each_variable(text, [&](const VariableRef& ref, std::size_t offset) {
+  reader.for_each_variable(text, [&](const VariableRef& ref, Position position) {
     if (ref.variable != Variable::path_capture || std::ranges::find(captures, ref.name) != captures.end())
       return;
-    reader.problem(reader.within(*text.node, offset),
-                   "{path." + ref.name + "} is not captured by this route's path " + shown(path.text) +
-                       did_you_mean(nearest(ref.name, captures)));
+    reader.problem(position, "{path." + ref.name + "} is not captured by this route's path " +
+                                 shown(path.text) + did_you_mean(nearest(ref.name, captures)));
   });
 }
 
@@ -81,6 +68,31 @@ std::vector<std::string> missing_captures(const Template& text, const PathPatter
     if (std::ranges::find(captures, ref->name) == captures.end()) missing.push_back(ref->name);
   }
   return missing;
+}
+
+void warn_of_traces(Reader& reader, const std::vector<Listener>& listeners) {
+  std::string off;
+  std::size_t count = 0;
+  for (const Listener& listener : listeners) {
+    if (listener.trace != Listener::Trace::off) continue;
+    off += (off.empty() ? "" : ", ") + shown(listener.name);
+    ++count;
+  }
+  if (count == 0) return;
+  const bool is_all = count == listeners.size();
+  const std::string who = (count == 1 ? "listener " : "listeners ") + off;
+  const std::string fault =
+      is_all ? " never has a value, by `trace: off` of " + who + ": write `trace: continue` there"
+             : " has no value for requests of " + who + ", by `trace: off`: write `trace: continue` there";
+  for (const UsedVariable& used : reader.used_variables()) {
+    // A default is for requests without one.
+    if (!is_of_trace(used.ref.variable) || (!is_all && used.ref.fallback)) continue;
+    const std::string name = variable_name(used.ref);
+    const std::string instead = used.ref.variable == Variable::trace_id ? ", use {request.id}" : "";
+    reader.warning(used.position,
+                   "{" + name + "}" + fault + instead +
+                       (is_all ? ", or take it out" : ", or give it a default: {" + name + "|none}"));
+  }
 }
 
 void JsonStringTracker::pass(std::string_view literal) {
@@ -106,13 +118,12 @@ void check_json_strings(Reader& reader, const TemplateText& text) {
     }
   }
   std::size_t index = 0;
-  for_each_variable(text, [&](const VariableRef& ref, std::size_t offset) {
+  reader.for_each_variable(text, [&](const VariableRef& ref, Position position) {
     const bool is_number = ref.variable == Variable::client_port || ref.variable == Variable::response_status;
     if (inside[index++] || ref.raw || is_number) return;
     const std::string name = variable_name(ref);
-    reader.problem(reader.within(*text.node, offset),
-                   "{" + name + "} stands outside of a JSON string: write \"{" + name + "}\", or {" + name +
-                       "|raw} if its value is JSON");
+    reader.problem(position, "{" + name + "} stands outside of a JSON string: write \"{" + name +
+                                 "}\", or {" + name + "|raw} if its value is JSON");
   });
 }
 

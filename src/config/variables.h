@@ -25,6 +25,10 @@ void check_captures(Reader& reader, const TemplateText& text, const PathPattern&
 // The names in {path.NAME} without a default that `path` doesn't capture.
 std::vector<std::string> missing_captures(const Template& text, const PathPattern& path);
 
+// Warns of every variable of a trace that has no value for requests of a listener with `trace: off`. After
+// all that has templates was read.
+void warn_of_traces(Reader& reader, const std::vector<Listener>& listeners);
+
 // Where bytes of a JSON text stand, as they come by.
 class JsonStringTracker {
  public:

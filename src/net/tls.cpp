@@ -1,3 +1,4 @@
+#include "net/fingerprint.h"
 #include "net/openssl.h"
 
 #include <arpa/inet.h>
@@ -105,6 +106,7 @@ Result<std::shared_ptr<const TlsClient>> TlsClient::make(const Options& options)
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, session_made);
   if (auto loaded = client->load(options); !loaded) return std::unexpected(std::move(loaded.error()));
+  client->fingerprint_ = fingerprint_of(context, options.ca.empty());
   return client;
 }
 

@@ -42,7 +42,7 @@ void append_new_id(std::string& out, RandomBytes& random, std::size_t count) {
 std::optional<TraceParent> parse_traceparent(std::string_view field) {
   if (field.size() < traceparent_size) return std::nullopt;
   const std::string_view version = field.substr(0, 2);
-  const std::string_view trace_id = field.substr(3, 2 * trace_id_bytes);
+  const std::string_view trace_id = http::trace_id_of(field);
   const std::string_view flags = field.substr(53, 2);
   if (!std::ranges::all_of(version, is_lower_hex) || version == "ff") return std::nullopt;
   // The first version has nothing behind its flags; later ones may, after a dash.

@@ -10,6 +10,7 @@
 #include <hangup/base/random.h>
 #include <hangup/config/config.h>
 #include <hangup/http/fields.h>
+#include <hangup/http/traceparent.h>
 
 namespace hangup::proxy {
 
@@ -31,9 +32,7 @@ class Trace {
   // "00-<trace id>-<exchange>-01", the traceparent for whatever is asked on the exchange's behalf; "" for
   // none.
   std::string_view parent() const { return parent_; }
-  std::string_view id() const {
-    return parent_.empty() ? std::string_view() : std::string_view(parent_).substr(3, 32);
-  }
+  std::string_view id() const { return http::trace_id_of(parent_); }
   // The client's tracestate belongs to it.
   bool continued() const { return continued_; }
 

@@ -1,5 +1,7 @@
 #include "upstream/health_checker.h"
 
+#include "upstream/jitter.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -32,10 +34,10 @@ void HealthChecker::on_timer() {
 
 void HealthChecker::end(CheckResult result) {
   if (!std::exchange(under_way_, false)) return;
-  // The first wait spreads the servers, and processes that were started at once, over the interval; the
-  // others keep them from falling into step.
-  const double share = std::exchange(first_, false) ? random_() : 0.9 + 0.2 * random_();
-  const auto wait = std::chrono::duration_cast<Duration>(config_.interval * share);
+  // The first wait spreads the servers, and processes that were started at once, over the interval.
+  const auto wait = std::exchange(first_, false)
+                        ? std::chrono::duration_cast<Duration>(config_.interval * random_())
+                        : jittered(config_.interval, random_());
   timer_->set(std::max(later(started_, wait), scheduler_.now()));
   on_result_(std::move(result));
 }

@@ -1,5 +1,6 @@
 #include "upstream/name_watch.h"
 
+#include "upstream/jitter.h"
 #include "upstream/shared_upstream.h"
 
 #include <spdlog/logger.h>
@@ -48,8 +49,7 @@ void NameWatch::answered(net::Resolver::Addresses found) {
   }
   Duration wait = *config.resolve;
   if (!upstream_.addresses().has_any(server_)) wait = std::min<Duration>(wait, impatient);
-  // Many processes that were started at once do not ask at once for ever.
-  timer_->set(scheduler_.now() + std::chrono::duration_cast<Duration>(wait * (0.9 + 0.2 * random_())));
+  timer_->set(scheduler_.now() + jittered(wait, random_()));
   if (const auto first = std::exchange(on_first_, nullptr)) first();
 }
 

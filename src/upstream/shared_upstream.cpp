@@ -32,6 +32,7 @@ Result<std::shared_ptr<const net::TlsClient>> SharedUpstream::read_tls() const {
 void SharedUpstream::use_tls(std::shared_ptr<const net::TlsClient> tls) {
   {
     const std::scoped_lock lock(mutex_);
+    if (tls_ != nullptr && tls_->is_same(*tls)) return;
     tls_ = std::move(tls);
   }
   tls_version_.fetch_add(1, std::memory_order_release);

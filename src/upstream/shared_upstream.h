@@ -30,10 +30,10 @@ class SharedUpstream {
 
   // Reads the files of `tls`. Null without an https server.
   Result<std::shared_ptr<const net::TlsClient>> read_tls() const;
-  // For new connections to https servers.
+  // For new connections to https servers. If it is the same as before, those that there are stay in use.
   void use_tls(std::shared_ptr<const net::TlsClient> tls);
   std::shared_ptr<const net::TlsClient> tls();
-  // Counts the calls of use_tls().
+  // Counts the calls of use_tls() that changed anything.
   unsigned tls_version() const { return tls_version_.load(std::memory_order_acquire); }
 
   const config::Upstream& config() const { return *config_; }

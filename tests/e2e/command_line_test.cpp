@@ -49,6 +49,23 @@ TEST_F(CommandLine, CheckWarnsOfServersWhoseNamesCanNotBeLookedUp) {
   EXPECT_FALSE(mentions(checked.err, " known.test")) << checked.err;
 }
 
+TEST_F(CommandLine, CheckAndTheLogWarnOfATracesIdWhereThereAreNoTraces) {
+  const std::string text =
+      configuration({.listener = "trace: off", .route = "response: {set_header: {X-Trace: \"{trace.id}\"}}"});
+  const std::string path = file(text);
+  const Finished checked = command({"check", "-c", path});
+  EXPECT_EQ(checked.exit.status, 0) << checked.err;
+  std::smatch place;
+  ASSERT_TRUE(std::regex_search(checked.err, place,
+                                std::regex(":([0-9]+:[0-9]+): warning: \\{trace.id\\} never has a value")))
+      << checked.err;
+  EXPECT_TRUE(checked.err.starts_with(path + place.str().substr(0, 1))) << checked.err;
+  hangup = std::make_unique<Hangup>(text);
+  EXPECT_TRUE(mentions(hangup->log(), hangup->configuration_file().string() + ":" + place[1].str() +
+                                          ": {trace.id} never has a value"))
+      << hangup->log();
+}
+
 TEST_F(CommandLine, CheckReportsEveryProblemWithItsPlace) {
   const std::string path = file(R"(workers: many
 listeners:
@@ -138,6 +155,47 @@ routes:
   }
   for (const char* hidden : {"of-file", "of-text", "of-environment", "AAAA"}) {
     EXPECT_FALSE(mentions(said.out + said.err, hidden)) << hidden << "\nin\n" << said.out;
+  }
+}
+
+TEST_F(CommandLine, ExplainSaysWhenARequestGoesOnToAnotherServer) {
+  const auto explained = [&](const std::string& servers, const std::string& retries,
+                             const std::string& method) {
+    const std::string path = file(configuration({.servers = servers, .upstream = retries}));
+    return command({"explain", "-c", path, method, "/work"}).out;
+  };
+  const std::string one = R"("http://127.0.0.1:9")";
+  const std::string three = one + R"(, "http://127.0.0.1:10", "http://127.0.0.1:11")";
+
+  const std::string usual = explained(three, "", "GET");
+  EXPECT_TRUE(mentions(usual,
+                       "\n\nwhen a server fails, the request goes on to up to 2 others, each once\n"
+                       "  connect: it can't be connected to\n"
+                       "  reset_before_head: it closed the connection before a byte of its answer\n"
+                       "  but not once some of the request's body was forwarded\n"
+                       "  budget: 20% of the upstream's requests, and 10 a second beside; "
+                       "connects don't count\n\n"))
+      << usual;
+  const std::string statuses =
+      explained(three, "retries: {attempts: 1, on: [502, 504], budget: 5%, min_per_second: 3}", "POST");
+  EXPECT_TRUE(mentions(statuses,
+                       "\n\nwhen a server fails, the request goes on to another, once\n"
+                       "  502, 504: it answered with that\n"
+                       "  but not once a byte of it was sent, since POST is not idempotent\n"
+                       "  budget: 5% of the upstream's requests, and 3 a second beside; "
+                       "connects don't count\n\n"))
+      << statuses;
+  const std::string connect = explained(three, "retries: {attempts: 9, on: connect}", "POST");
+  EXPECT_TRUE(
+      mentions(connect, "goes on to up to 2 others, each once\n  connect: it can't be connected to\n\n"))
+      << connect;
+  const std::string off = explained(three, "retries: {attempts: 0}", "GET");
+  EXPECT_TRUE(
+      mentions(off, "\nwhen a server fails, the request goes on to no other (retries.attempts is 0)\n\n"))
+      << off;
+  for (const std::string& servers : {one, one + R"(, {url: "http://127.0.0.1:10", weight: 0})"}) {
+    const std::string alone = explained(servers, "", "GET");
+    EXPECT_TRUE(mentions(alone, "\nwhen the server fails, there is no other to go on to\n\n")) << alone;
   }
 }
 

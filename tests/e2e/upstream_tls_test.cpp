@@ -330,6 +330,105 @@ TEST_F(UpstreamTls, FilesAreReadAgainOnSighup) {
   EXPECT_EQ(secure.requests().back().message.path(), "/third");
 }
 
+TEST_F(UpstreamTls, AReloadKeepsTheConnectionsOfAnUpstreamWhoseFilesHoldWhatTheyHeld) {
+  const Identity client = make_identity("DNS:hangup", &ca);
+  const auto write_files = [&] {
+    files.certificate(ca, "ca.pem");
+    files.certificate(client, "client.pem");
+    files.key(client, "client.key");
+  };
+  write_files();
+  MockUpstream strict(options(local, &ca));
+  start(to(strict,
+           ", cert: " + files.path("client.pem").string() + ", key: " + files.path("client.key").string()));
+  EXPECT_EQ(connect().exchange(get("/first")).status, 200);
+  for (int i = 0; i < 3; ++i) {
+    write_files();
+    ASSERT_TRUE(hangup->reload());
+    EXPECT_EQ(connect().exchange(get("/next")).status, 200);
+  }
+  EXPECT_EQ(strict.connections().size(), 1U);
+}
+
+TEST_F(UpstreamTls, AReloadKeepsTheSessionsOfAnUpstreamWhoseFilesHoldWhatTheyHeld) {
+  secure.otherwise(respond(200, "ok", {{"Connection", "close"}}));
+  start(to(secure));
+  EXPECT_EQ(connect().exchange(get("/first")).status, 200);
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/second")).status, 200);
+  const auto connections = secure.connections();
+  ASSERT_EQ(connections.size(), 2U);
+  EXPECT_TRUE(connections[1].resumed);
+}
+
+TEST_F(UpstreamTls, AReloadShowsACertificateThatWasReplacedByANewConnection) {
+  const Identity before = make_identity("DNS:hangup", &ca);
+  const Identity after = make_identity("DNS:hangup", &ca);
+  const auto cert = files.certificate(before, "client.pem").string();
+  const auto key = files.key(before, "client.key").string();
+  MockUpstream strict(options(local, &ca));
+  start(to(strict, ", cert: " + cert + ", key: " + key));
+  EXPECT_EQ(connect().exchange(get("/first")).status, 200);
+
+  files.certificate(after, "client.pem");
+  files.key(after, "client.key");
+  EXPECT_EQ(connect().exchange(get("/not-yet")).status, 200);
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/second")).status, 200);
+  const auto connections = strict.connections();
+  ASSERT_EQ(connections.size(), 2U);
+  EXPECT_EQ(connections[0].client, common_name(before));
+  EXPECT_EQ(connections[1].client, common_name(after));
+  EXPECT_FALSE(connections[1].resumed);
+}
+
+TEST_F(UpstreamTls, AReloadVerifiesByACaFileThatHasOneMoreByANewConnection) {
+  start(to(secure));
+  EXPECT_EQ(connect().exchange(get("/first")).status, 200);
+  const std::string more = read_file(files.certificate(make_identity("", nullptr), "more.pem"));
+  write_file(ca_file, read_file(ca_file) + more);
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/second")).status, 200);
+  const auto connections = secure.connections();
+  ASSERT_EQ(connections.size(), 2U);
+  EXPECT_FALSE(connections[1].resumed);
+}
+
+TEST_F(UpstreamTls, AReloadKeepsConnectionsAsLongAsTheSystemTrustsTheSame) {
+  // As c_rehash names them.
+  const auto hashed = [](const Identity& identity) {
+    return fmt::format("{:08x}.0", X509_subject_name_hash(identity.certificate.get()));
+  };
+  const TempDir more;
+  files.certificate(ca, hashed(ca));
+  Yaml yaml = to(secure);
+  yaml.upstream = {};
+  hangup = std::make_unique<Hangup>(
+      configuration(yaml), 1,
+      std::vector<std::string>{"env", "SSL_CERT_FILE=" + (more / "none.pem").string(),
+                               "SSL_CERT_DIR=" + (more / "none").string() + ":" + files.path("").string()});
+  EXPECT_EQ(connect().exchange(get("/first")).status, 200);
+  files.certificate(ca, hashed(ca));
+  write_file(files.path("README"), "no certificate");
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/second")).status, 200);
+  EXPECT_EQ(secure.connections().size(), 1U);
+
+  const Identity other_ca = make_identity("", nullptr);
+  files.certificate(other_ca, hashed(other_ca));
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/third")).status, 200);
+  EXPECT_EQ(secure.connections().size(), 2U);
+
+  std::filesystem::remove(files.path(hashed(ca)));
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/fourth")).status, 502) << "a CA that is gone is not trusted on";
+
+  write_file(more / "none.pem", read_file(ca_file));  // the system's file instead
+  ASSERT_TRUE(hangup->reload());
+  EXPECT_EQ(connect().exchange(get("/fifth")).status, 200);
+}
+
 TEST_F(UpstreamTls, CheckFindsAFileThatHoldsNoCertificate) {
   TempDir dir;
   write_file(ca_file, "nothing");

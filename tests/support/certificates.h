@@ -53,6 +53,16 @@ inline Identity make_identity(const std::string& names, const Identity* issuer, 
   return made;
 }
 
+// Each identity has one of its own.
+inline std::string common_name(const X509& certificate) {
+  char name[64] = "";
+  X509_NAME_get_text_by_NID(X509_get_subject_name(&certificate), NID_commonName, name, sizeof name);
+  return name;
+}
+inline std::string common_name(const Identity& identity) {
+  return common_name(*identity.certificate);
+}
+
 // A directory for PEM files, gone with this.
 class PemFiles {
  public:

@@ -1,5 +1,7 @@
 #include "support/mock_tls.h"
 
+#include "support/certificates.h"
+
 #include <openssl/err.h>
 
 #include <cerrno>
@@ -68,6 +70,11 @@ bool MockTls::resumed() const {
 std::string MockTls::server_name() const {
   const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   return name != nullptr ? name : "";
+}
+
+std::string MockTls::client() const {
+  X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+  return certificate != nullptr ? common_name(*certificate) : "";
 }
 
 }  // namespace hangup::test

@@ -26,6 +26,8 @@ class MockTls {
   bool established() const;
   bool resumed() const;
   std::string server_name() const;  // by SNI; "" for none
+  // The common name of the client's certificate; "" for none.
+  std::string client() const;
   const std::string& failure() const { return failure_; }
 
  private:

@@ -42,6 +42,7 @@ struct ConnectionRecord {
   bool established = false;  // the handshake was done
   bool resumed = false;      // it resumed a session
   std::string server_name;   // by SNI
+  std::string client;        // its certificate's common name
   std::string tls_failure;   // "" if nothing
 };
 

@@ -134,6 +134,7 @@ void MockUpstream::Impl::receive(MockConnection& connection) {
     if (connection.tls && connection.tls->established() && !std::exchange(record.established, true)) {
       record.resumed = connection.tls->resumed();
       record.server_name = connection.tls->server_name();
+      record.client = connection.tls->client();
     }
     if (size < 0 && error == EAGAIN) return;
     if (size < 0 && error == EPROTO) {

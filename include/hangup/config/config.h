@@ -321,6 +321,7 @@ struct Config {
   Log log;
   std::optional<SocketAddress> resolver;  // the DNS server for names of servers; nullopt: the system's
   Duration drain = seconds(30);           // shutdown.drain
+  std::vector<Problem> warnings;          // what is valid, but probably not meant; in the order of the file
 
   // Whether some are let in and others not, so that it matters which route a request is matched with.
   bool has_access_rules() const {

@@ -8,6 +8,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -27,6 +28,11 @@ class TlsConnection;
 class TlsServer;
 
 // Immutable; any thread.
+//
+// What the system trusts is what OpenSSL takes for that: a file (SSL_CERT_FILE) and directories of files with
+// hashed names (SSL_CERT_DIR). The file is read when this is made. In a directory is looked when a chain
+// needs it, so that a CA which is added there counts at once; one that was used counts for as long as this is
+// there.
 class TlsClient {
  public:
   struct Options {
@@ -40,12 +46,17 @@ class TlsClient {
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;
 
+  // Both trust the same and show the same: by the certificates that were read when they were made, the
+  // system's included, not by their files' names and times.
+  bool is_same(const TlsClient& other) const { return fingerprint_ == other.fingerprint_; }
+
  private:
   friend class TlsPeer;
   explicit TlsClient(ssl_ctx_st* context) : context_(context) {}
   Result<void> load(const Options& options);
 
   ssl_ctx_st* context_;
+  std::array<unsigned char, 32> fingerprint_{};
 };
 
 // Threading: belongs to one thread, as its connections do.

@@ -129,8 +129,9 @@ class SharedUpstream;
 // over.
 Result<std::shared_ptr<SharedUpstream>> make_shared_upstream(std::shared_ptr<const config::Upstream> config,
                                                              const SharedUpstream* before = nullptr);
-// Reads them again. What is returned puts them to use: connections made from then on use what they hold, and
-// those made before serve no further request. Any thread.
+// Reads them again. What is returned puts them to use. If they hold something else than before, connections
+// made from then on use it, and those made before serve no further request; else these stay, with the
+// sessions that new ones resume. The system's CAs count as a file does. Any thread.
 Result<std::function<void()>> read_tls(std::shared_ptr<SharedUpstream> upstream);
 // The same configuration as `config`.
 bool is_same(const SharedUpstream& upstream, const config::Upstream& config);

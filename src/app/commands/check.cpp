@@ -87,6 +87,8 @@ void warn_of_names(const config::Config& config, std::ostream& err) {
 int check(const std::filesystem::path& config_file, std::ostream& out, std::ostream& err) {
   const auto config = load_or_report(config_file, err);
   if (!config) return exit_bad_configuration;
+  for (const config::Problem& warning : config->warnings)
+    err << config::to_string({warning.position, "warning: " + warning.message}, config_file) << '\n';
   if (!check_files(*config, err)) return exit_bad_configuration;
   warn_of_names(*config, err);
   out << fmt::format("{}: good: {}, {}, {}, {}, {}\n", config_file.string(),

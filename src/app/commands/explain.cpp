@@ -15,6 +15,7 @@
 #include <hangup/base/text.h>
 #include <hangup/base/units.h>
 #include <hangup/config/path.h>
+#include <hangup/http/message.h>
 #include <hangup/http/secret_header.h>
 #include <hangup/proxy/router.h>
 
@@ -84,6 +85,35 @@ void explain_upstream(const config::Upstream& upstream, std::ostream& out) {
     if (server.weight != 1) out << fmt::format(" (weight {})", server.weight);
     out << '\n';
   }
+}
+
+void explain_retries(const config::Upstream& upstream, std::string_view method, std::ostream& out) {
+  const config::Retries& retries = upstream.retries;
+  const auto usable = static_cast<std::size_t>(
+      std::ranges::count_if(upstream.servers, [](const auto& each) { return each.weight > 0; }));
+  const std::size_t most = std::min<std::size_t>(retries.attempts, usable - 1);
+  if (usable == 1) {
+    out << "\nwhen the server fails, there is no other to go on to\n";
+    return;
+  }
+  if (most == 0) {
+    out << "\nwhen a server fails, the request goes on to no other (retries.attempts is 0)\n";
+    return;
+  }
+  out << fmt::format("\nwhen a server fails, the request goes on to {}\n",
+                     most == 1 ? "another, once" : fmt::format("up to {} others, each once", most));
+  if (retries.connect) out << "  connect: it can't be connected to\n";
+  if (retries.reset_before_head)
+    out << "  reset_before_head: it closed the connection before a byte of its answer\n";
+  if (!retries.statuses.empty())
+    out << fmt::format("  {}: it answered with that\n", fmt::join(retries.statuses, ", "));
+  if (!retries.reset_before_head && retries.statuses.empty()) return;
+  out << (http::is_idempotent(method)
+              ? "  but not once some of the request's body was forwarded\n"
+              : fmt::format("  but not once a byte of it was sent, since {} is not idempotent\n", method))
+      << fmt::format(
+             "  budget: {}% of the upstream's requests, and {} a second beside; connects don't count\n",
+             retries.budget_percent, retries.min_per_second);
 }
 
 void explain_access(const config::Config& config, const config::Route& route, std::string_view path,
@@ -268,6 +298,7 @@ int explain(const ExplainRequest& asked, std::ostream& out, std::ostream& err) {
   const Foreseen source(*request, match);
   explain_access(*config, *match.route, request->path, out);
   explain_upstream(*match.route->upstream, out);
+  explain_retries(*match.route->upstream, request->method, out);
   explain_planting(match.route->request, source, out);
   explain_disconnect(*match.route, out);
   explain_cleanups(*match.route, source, out);

@@ -13,6 +13,7 @@
 #include <hangup/base/text.h>
 #include <hangup/base/utc.h>
 #include <hangup/cleanup/cleanup.h>
+#include <hangup/http/traceparent.h>
 
 namespace hangup::app::commands {
 namespace {
@@ -29,7 +30,7 @@ class Sample final : public config::VariableSource {
       case request_id:
         return request_id_;
       case trace_id:
-        return std::string_view(trace).substr(3, 32);
+        return http::trace_id_of(trace);
       case trace_parent:
         return trace;
       case request_method:

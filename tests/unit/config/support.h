@@ -33,28 +33,36 @@ inline std::string with(const std::string& more) {
          more;
 }
 
-// "line:column: message" for each problem.
-inline std::vector<std::string> problems(const std::string& text) {
+// "line:column: message" for each.
+inline std::vector<std::string> said(const std::vector<Problem>& all) {
   std::vector<std::string> out;
-  const auto parsed = parse(text, "f");
-  if (parsed) return out;
-  for (const Problem& problem : parsed.error()) out.push_back(to_string(problem, "f").substr(2));
+  for (const Problem& each : all) out.push_back(to_string(each, "f").substr(2));
   return out;
 }
+inline std::vector<std::string> problems(const std::string& text) {
+  const auto parsed = parse(text, "f");
+  return parsed ? std::vector<std::string>() : said(parsed.error());
+}
 
-// `text` has just one problem, which is at the place that a § in it marks and says `message`.
-inline void expect_problem(std::string text, const testing::Matcher<const std::string&>& message) {
+// `said` of the text without its § is just one, which is at the place of that and says `message`.
+template <typename Said>
+void expect_one(std::string text, Said&& said, const testing::Matcher<const std::string&>& message) {
   constexpr std::string_view mark = "§";
   const std::size_t at = text.find(mark);
   ASSERT_NE(at, std::string::npos) << text;
   text.erase(at, mark.size());
   const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n') + 1;
   const std::size_t column = at == 0 ? 1 : at - (text.rfind('\n', at - 1) + 1) + 1;
-  const auto found = problems(text);
+  const std::vector<std::string> found = said(text);
   ASSERT_THAT(found, testing::SizeIs(1)) << text;
   const std::string place = std::to_string(line) + ":" + std::to_string(column) + ": ";
   EXPECT_THAT(found.front(), testing::StartsWith(place)) << text;
   EXPECT_THAT(found.front().substr(std::min(place.size(), found.front().size())), message) << text;
+}
+
+// `text` has just one problem, which is at the place that a § in it marks and says `message`.
+inline void expect_problem(std::string text, const testing::Matcher<const std::string&>& message) {
+  expect_one(std::move(text), problems, message);
 }
 
 inline std::shared_ptr<const Config> valid(const std::string& text) {
@@ -62,6 +70,16 @@ inline std::shared_ptr<const Config> valid(const std::string& text) {
   if (parsed) return *parsed;
   for (const Problem& problem : parsed.error()) ADD_FAILURE() << to_string(problem, "f") << "\nin\n" << text;
   return std::make_shared<Config>();
+}
+
+// Of a valid text.
+inline std::vector<std::string> warnings(const std::string& text) {
+  return said(valid(text)->warnings);
+}
+
+// Likewise with one warning, of a text that is valid.
+inline void expect_warning(std::string text, const testing::Matcher<const std::string&>& message) {
+  expect_one(std::move(text), warnings, message);
 }
 
 // Sets a variable of the environment for a scope.

@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -73,6 +76,59 @@ TEST_F(TlsConnectionTest, WhatThePeerSaidBeforeItClosedIsReadAfterAFailedWrite) 
   EXPECT_EQ(std::string(buffer.data(), read.bytes), answer);
   EXPECT_NE(ours->read(buffer).status, Status::ok);
   EXPECT_TRUE(ours->over());
+}
+
+// What two clients trust and show is the same, or is not.
+class SameTlsClient : public testing::Test {
+ protected:
+  static std::shared_ptr<const TlsClient> make(const TlsClient::Options& options) {
+    return TlsClient::make(options).value();
+  }
+  std::filesystem::path identity(const test::Identity& whose, const std::string& name) const {
+    return written(name, read(files.certificate(whose, "cert.pem")) + read(files.key(whose, "key.pem")));
+  }
+  std::filesystem::path written(const std::string& name, const std::string& text) const {
+    std::ofstream(files.path(name)) << text;
+    return files.path(name);
+  }
+  static std::string read(const std::filesystem::path& file) {
+    std::ifstream stream(file);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+
+  test::PemFiles files;
+  const test::Identity ca = test::make_identity("", nullptr);
+  const test::Identity other_ca = test::make_identity("", nullptr);
+  const std::string ca_text = read(files.certificate(ca, "ca.pem"));
+  const std::string other_ca_text = read(files.certificate(other_ca, "other-ca.pem"));
+};
+
+TEST_F(SameTlsClient, IsOneOfFilesThatHoldTheSameWhateverTheyAreCalledAndSayBeside) {
+  const test::Identity one = test::make_identity("DNS:hangup", &ca);
+  const auto made = make({.ca = files.path("ca.pem"), .certificate = identity(one, "one.pem"), .key = {}});
+  EXPECT_TRUE(made->is_same(*make({.ca = written("copy.pem", "# A comment\n" + ca_text),
+                                   .certificate = files.path("cert.pem"),
+                                   .key = files.path("key.pem")})));
+}
+
+TEST_F(SameTlsClient, IsNoneThatTrustsAnother) {
+  const auto made = make({.ca = files.path("ca.pem"), .certificate = {}, .key = {}});
+  for (const std::string& text : {other_ca_text, ca_text + other_ca_text})
+    EXPECT_FALSE(made->is_same(*make({.ca = written("now.pem", text), .certificate = {}, .key = {}})));
+  EXPECT_FALSE(made->is_same(*make({})));
+}
+
+TEST_F(SameTlsClient, IsNoneThatShowsAnotherCertificateOrChainOrNone) {
+  const test::Identity one = test::make_identity("DNS:hangup", &ca);
+  const std::filesystem::path trusted = files.path("ca.pem");
+  const auto made = make({.ca = trusted, .certificate = identity(one, "one.pem"), .key = {}});
+  const std::string own = read(files.path("one.pem"));
+  const test::Identity renewed =
+      test::make_identity("DNS:hangup", &ca, -3600, 7200, EVP_PKEY_dup(one.key.get()));
+  EXPECT_FALSE(made->is_same(*make({.ca = trusted, .certificate = {}, .key = {}})));
+  EXPECT_FALSE(made->is_same(*make({.ca = trusted, .certificate = identity(renewed, "new.pem"), .key = {}})));
+  EXPECT_FALSE(
+      made->is_same(*make({.ca = trusted, .certificate = written("chain.pem", own + ca_text), .key = {}})));
 }
 
 }  // namespace
