@@ -114,6 +114,8 @@ stage_install() {
     [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
   done
   grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
+  # Style is ours: lines are as long as elsewhere in this tree.
+  mandoc -T lint -W warning "$prefix"/share/man/man?/*
   # The page names every command and option there is.
   local word
   while read -r word; do
@@ -128,6 +130,7 @@ stage_examples() {
     build/release/hangup check -c "$file"
   done
   tests/examples.py build/release/hangup
+  tests/sidecar.py build/release/hangup
 }
 stage_demo() {
   need_release
