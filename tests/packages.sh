@@ -5,7 +5,7 @@ build_packages=(g++ cmake ninja-build ccache pkg-config libevent-dev libssl-dev 
   libcli11-dev nlohmann-json3-dev libsqlite3-dev libdeflate-dev libmimalloc-dev prometheus-cpp-dev libsystemd-dev)
 # shellcheck disable=SC2034  # used by whoever sources this
 test_packages=("${build_packages[@]}" libgtest-dev libgmock-dev clang-19 libclang-rt-19-dev clang-format-19 shellcheck curl python3 systemd
-  prometheus python3-jsonschema python3-yaml)
+  prometheus python3-jsonschema python3-yaml mandoc)
 # What the recipes are proved against: Debian starts the services of some of them, which the tests leave alone.
 # shellcheck disable=SC2034
 backend_packages=(clickhouse-server nodejs php8.2-fpm nginx haproxy python3-fastapi uvicorn python3-websockets cargo librust-hyper-dev librust-tokio-dev)

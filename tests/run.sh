@@ -9,13 +9,13 @@ cd "$(dirname "$0")/.."
 
 # The cheap ones first. The builds follow each other, since each keeps all processors busy.
 stages=(format layers shell release backends install hardening examples demo unit-file asan fuzz tsan)
-# Only when asked for: take many minutes; package needs root and a Debian mirror.
-optional_stages=(clang tidy package)
+# Only when asked for: take many minutes; package and boot need root and a Debian mirror.
+optional_stages=(clang tidy package boot)
 jobs=$(nproc)
 # End-to-end tests mostly wait, so more of them than processors may run at a time.
 test_jobs=${TEST_JOBS:-4}
 
-scripts() { find conf tests .ci -name '*.sh' -o -path .ci/run; }
+scripts() { find conf tests .ci -name '*.sh' -o -path .ci/run -o -path conf/debian/postinst -o -path conf/debian/postrm -o -path conf/debian/prerm; }
 sources() { find src include tests -name '*.cpp' -o -name '*.h'; }
 
 stage_format() { sources | xargs clang-format-19 --dry-run -Werror; }
@@ -95,6 +95,7 @@ stage_tidy() {
 }
 
 stage_package() { tests/package.sh; }
+stage_boot() { tests/boot.sh; }
 
 need_release() {
   [ -x build/release/hangup ] || build_release
@@ -114,6 +115,8 @@ stage_install() {
     [ -e "$prefix/$file" ] || { echo "not installed: $file" && find "$root" -type f && exit 1; }
   done
   grep -q '^ExecStart=/usr/local/bin/hangup run -c /usr/local/etc/hangup/' "$prefix/lib/systemd/system/hangup.service"
+  # Style is ours: lines are as long as elsewhere in this tree.
+  mandoc -T lint -W warning "$prefix"/share/man/man?/*
   # The page names every command and option there is.
   local word
   while read -r word; do
@@ -128,6 +131,7 @@ stage_examples() {
     build/release/hangup check -c "$file"
   done
   tests/examples.py build/release/hangup
+  tests/sidecar.py build/release/hangup
 }
 stage_demo() {
   need_release

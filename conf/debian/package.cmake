@@ -1,4 +1,6 @@
 # `cpack -G DEB` in the build directory makes the Debian package. It needs dpkg-dev and file.
+# Who builds it for others sets who answers for it, such as
+# cmake --preset release -DHANGUP_PACKAGE_MAINTAINER="Example Distribution <hangup@packages.example.com>"
 set(HANGUP_PACKAGE_MAINTAINER "The hangup maintainers <maintainers@hangup.invalid>" CACHE STRING
     "Who answers for the Debian package: NAME <ADDRESS>")
 
