@@ -76,10 +76,12 @@ class EvhttpServer {
   // Clients that connect meanwhile wait in the kernel's queue.
   void pause_accepting() { accepting_->pause(); }
   void resume_accepting() { accepting_->resume(); }
-  // Whether clients wait in the kernel's queue, who would be cut off by the next, or have just been accepted.
+  // Whether clients wait in the kernel's queue, who would be cut off by stop_accepting(), or have just been
+  // accepted.
   bool clients_wait() const;
   // For good.
   void stop_accepting();
+  bool accepts() const { return bound_ != nullptr; }
   // Of the connections to come.
   void set_dead_peer(Duration dead_peer);
 

@@ -107,9 +107,8 @@ class EvhttpFrontEnd final : public FrontEnd,
     if (somebody && loop_.now() < newcomers_until_) return last_call_->set(loop_.now() + last_call_every);
     server_.stop_accepting();
     admission_.drain();
-    accepting_ = false;
   }
-  std::size_t arriving() const { return arrivals_.size() + (draining_ && accepting_ ? 1 : 0); }
+  std::size_t arriving() const { return arrivals_.size() + (draining_ && server_.accepts() ? 1 : 0); }
   void remove(Arrival& arrival) {
     auto self = arrival.self;
     loop_.defer([gone = std::move(*self)] {});
@@ -145,7 +144,6 @@ class EvhttpFrontEnd final : public FrontEnd,
   std::shared_ptr<const net::TlsServer> tls_;
   RequestSink* sink_;
   bool draining_ = false;
-  bool accepting_ = true;
   MonoTime newcomers_until_{};
   EvhttpServer server_;
   // Destroyed before server_, whose seats they hold.

@@ -1,3 +1,5 @@
+#include "downstream/answerer.h"
+
 #include <spdlog/logger.h>
 
 #include <chrono>
@@ -12,33 +14,6 @@ namespace hangup::downstream {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(5);
-
-// Answers each request with 204.
-class Answerer final : public RequestSink, StreamObserver {
- public:
-  void on_request(ClientStream& stream, http::RequestHead) override {
-    stream.attach(*this);
-    stream.send_head({.status = 204, .reason = {}, .fields = {}, .body = {}, .content_length = {}});
-    stream.send_body({}, true);
-  }
-  void on_refused(ClientStream& stream, http::RequestHead, const Refusal&) override {
-    stream.attach(*this);
-    stream.cut();
-  }
-  void on_abandoned(const ClientInfo&, MonoTime) override {}
-  void on_not_arrived(const ClientInfo&, const ArrivalFailure&) override {}
-
- private:
-  void on_request_body(std::string_view, bool) override {}
-  void on_request_invalid(const http::ParseError&) override {}
-  void on_request_timeout() override {}
-  void on_response_timeout() override {}
-  void on_response_drained() override {}
-  void on_finishing(bool) override {}
-  void on_sent() override {}
-  void on_half_close(MonoTime) override {}
-  void on_gone(MonoTime) override {}
-};
 
 // Sends two requests, one after the other's answer, so that evhttp's keeping alive is tried too.
 class Asker final : net::Transport::Handler {

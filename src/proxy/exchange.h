@@ -46,8 +46,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void refuse(const downstream::Refusal& refusal);
   // The time to drain has run out.
   void shut_down();
-  // It has ended and nobody waits for an answer: makes the cleanups that it owes, and goes. Once, from
-  // Proxy::settle_soon().
+  // It has ended and nobody waits for an answer: makes the cleanups that it owes, and goes. Once.
   void settle();
   // For people.
   InFlight in_flight() const;

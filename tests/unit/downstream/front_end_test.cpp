@@ -1,3 +1,4 @@
+#include "downstream/answerer.h"
 #include "support/client.h"
 #include "support/wait.h"
 
@@ -24,32 +25,12 @@ using WhenFull = config::Listener::Connections::WhenFull;
 
 constexpr std::string_view request = "GET /answered HTTP/1.1\r\nHost: a\r\n\r\n";
 
-// Answers each request with 204, but those for /never.
-class Answering final : public RequestSink, StreamObserver {
- public:
+// Answers each request but those for /never.
+class Answering final : public Answerer {
   void on_request(ClientStream& stream, http::RequestHead head) override {
-    stream.attach(*this);
-    if (head.target == "/never") return;
-    stream.send_head({.status = 204, .reason = {}, .fields = {}, .body = {}, .content_length = {}});
-    stream.send_body({}, true);
+    if (head.target == "/never") return stream.attach(*this);
+    Answerer::on_request(stream, std::move(head));
   }
-  void on_refused(ClientStream& stream, http::RequestHead, const Refusal&) override {
-    stream.attach(*this);
-    stream.cut();
-  }
-  void on_abandoned(const ClientInfo&, MonoTime) override {}
-  void on_not_arrived(const ClientInfo&, const ArrivalFailure&) override {}
-
- private:
-  void on_request_body(std::string_view, bool) override {}
-  void on_request_invalid(const http::ParseError&) override {}
-  void on_request_timeout() override {}
-  void on_response_timeout() override {}
-  void on_response_drained() override {}
-  void on_finishing(bool) override {}
-  void on_sent() override {}
-  void on_half_close(MonoTime) override {}
-  void on_gone(MonoTime) override {}
 };
 
 // Its loop turns when the test says so: who connects before waits in the kernel's queue.

@@ -18,6 +18,16 @@ class JournalTest : public ExchangeTest {
     cleanup->body_kind = config::Cleanup::Body::none;
     route.on_disconnect.cleanups = {cleanup};
   }
+  // The clients of so many requests, all of which have just left.
+  std::vector<std::unique_ptr<test::FakeClient>> leave_at_once(std::size_t count) {
+    std::vector<std::unique_ptr<test::FakeClient>> clients;
+    for (std::size_t i = 0; i < count; ++i) {
+      get_and_connect();
+      clients.push_back(std::move(client));
+    }
+    for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+    return clients;
+  }
   // What was told since the last time.
   std::vector<std::string> told() { return std::exchange(journal.told, {}); }
 };
@@ -63,12 +73,7 @@ TEST_F(JournalTest, IsLeftWhenWhatIsOwedIsInTheOutbox) {
 }
 
 TEST_F(JournalTest, OfManyThatLeaveAtOnceEachServerHearsBeforeTheFirstCleanupIsMade) {
-  std::vector<std::unique_ptr<test::FakeClient>> clients;
-  for (int i = 0; i < 3; ++i) {
-    get_and_connect();
-    clients.push_back(std::move(client));
-  }
-  for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+  const auto clients = leave_at_once(3);
   for (const auto& request : fake_upstream->requests) EXPECT_TRUE(request->aborted);
   EXPECT_THAT(outbox.deliveries, IsEmpty());
   EXPECT_EQ(std::ranges::count(journal.told, "leave"), 0);
@@ -78,12 +83,7 @@ TEST_F(JournalTest, OfManyThatLeaveAtOnceEachServerHearsBeforeTheFirstCleanupIsM
 
 TEST_F(JournalTest, OfManyThatLeaveAtOnceCleanupsAreMadeInPortionsSoThatOthersGetTheirTurn) {
   constexpr std::size_t many = 100;
-  std::vector<std::unique_ptr<test::FakeClient>> clients;
-  for (std::size_t i = 0; i < many; ++i) {
-    get_and_connect();
-    clients.push_back(std::move(client));
-  }
-  for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+  const auto clients = leave_at_once(many);
   std::size_t made = 0;
   const auto others = scheduler.make_timer([&] { made = outbox.deliveries.size(); });
   others->set(scheduler.now());
@@ -93,12 +93,7 @@ TEST_F(JournalTest, OfManyThatLeaveAtOnceCleanupsAreMadeInPortionsSoThatOthersGe
 
 TEST_F(JournalTest, MakesThemAllWhenTheTimeToDrainRunsOut) {
   constexpr std::size_t many = 100;
-  std::vector<std::unique_ptr<test::FakeClient>> clients;
-  for (std::size_t i = 0; i < many; ++i) {
-    get_and_connect();
-    clients.push_back(std::move(client));
-  }
-  for (const auto& each : clients) each->observer->on_gone(scheduler.now());
+  const auto clients = leave_at_once(many);
   proxy->shut_down();
   EXPECT_EQ(outbox.deliveries.size(), many);
 }
