@@ -75,13 +75,16 @@ Json file_json(const config::Config& config) {
 }
 
 void show(const Office& office, const HttpListener::Reply& reply) {
-  Json body = counts_json(office.sources);
   if (!has_file(office.sources)) {
+    Json body = counts_json(office.sources);
     body["file"] = nullptr;
     return reply(json_answer(200, body));
   }
-  with_file(office, reply, [body = std::move(body)](const config::Config& config) mutable {
-    body["file"] = file_json(config);
+  with_file(office, reply, [&sources = office.sources](const config::Config& config) {
+    // In this order: what the file says has been counted before.
+    Json file = file_json(config);
+    Json body = counts_json(sources);
+    body["file"] = std::move(file);
     return json_answer(200, body);
   });
 }
