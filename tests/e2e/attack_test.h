@@ -19,10 +19,11 @@ class Attack : public EndToEnd {
     EXPECT_EQ(connect().exchange(get("/calm")).body, "ok");
     calm_memory_ = hangup->resident_bytes();
   }
-  // A bystander is served, and soon.
+  // A bystander is served, and soon, where the attack's own side is not what everything waits for.
   void expect_others_served() const {
     const Time begin = std::chrono::steady_clock::now();
     EXPECT_EQ(connect().exchange(get("/bystander")).body, "ok");
+    if (sanitized) return;
     EXPECT_LT(std::chrono::steady_clock::now() - begin, patience / 5);
   }
   void expect_memory_below(std::uint64_t growth) const {
