@@ -13,7 +13,7 @@ stages=(format layers shell release backends install hardening examples demo uni
 optional_stages=(clang tidy package boot)
 jobs=$(nproc)
 # End-to-end tests mostly wait, so more of them than processors may run at a time.
-test_jobs=${TEST_JOBS:-4}
+test_jobs=${TEST_JOBS:-$((3 * jobs))}
 
 scripts() { find conf tests .ci -name '*.sh' -o -path .ci/run -o -path conf/debian/postinst -o -path conf/debian/postrm -o -path conf/debian/prerm; }
 sources() { find src include tests -name '*.cpp' -o -name '*.h'; }
