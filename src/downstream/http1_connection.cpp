@@ -17,6 +17,9 @@ namespace {
 constexpr std::size_t input_cap = 64 * 1024;
 // Reads in one turn of the loop: a client that sends without end does not keep others waiting.
 constexpr int reads_per_turn = 4;
+// Of an answer: what waits for the end of the turn of the loop, to go out with what others send. More goes at
+// once: that is not worth to be copied.
+constexpr std::size_t most_held_back = 4 * 1024;
 // How long, and how much, a client may go on sending after the last answer: closing earlier would reset the
 // connection, and the reset can overtake the answer (RFC 9112 section 9.6).
 constexpr auto linger_time = std::chrono::seconds(2);
@@ -61,7 +64,7 @@ void Http1Connection::enter(State state) {
   state_ = state;
   if (state == State::exchange) return update_timer();
   const auto& timeouts = listener().timeouts;
-  const MonoTime now = owner_.loop().now();
+  const MonoTime now = owner_.loop().recent();
   if (state == State::idle) {
     state_deadline_ = now + timeouts.idle;
   } else if (state == State::head) {
@@ -93,13 +96,24 @@ void Http1Connection::on_ready(net::Readiness ready) {
   if (ready.fin) fin_ = true;
   if (ready.readable) unread_ = true;
   if (ready.writable && !output_.empty()) flush();
+  if (dead_) return client_gone();
+  if (ready.readable && nothing_is_due()) {
+    // It is a sign that the client leaves, maybe behind what was pipelined, which can wait.
+    if (transport_->peer_state() == net::PeerState::gone) return client_gone();
+    if (fin_) on_fin();
+  }
 
   if (state_ != State::closed && !input_.empty() && takes()) take({});
   if (state_ != State::closed && unread_ && (reading() || reading_ahead())) read();
-  if (state_ == State::closed) return;
-  // What is not read can hide nothing: the kernel is asked.
-  if (!reading() && transport_->peer_state() == net::PeerState::gone) return client_gone();
   if (fin_) on_fin();
+  // What is not read can hide nothing: the kernel is asked.
+  if (state_ != State::closed && !reading() && transport_->peer_state() == net::PeerState::gone)
+    client_gone();
+}
+
+// The request in flight is whole.
+bool Http1Connection::nothing_is_due() const {
+  return state_ == State::exchange && (decoder_.done() || body_failed_) && !tunnel_;
 }
 
 // Whether bytes can be processed now, or, behind the request in flight, thrown away.
@@ -156,8 +170,7 @@ void Http1Connection::take(std::string_view bytes) {
   processing_ = false;
   if (state_ == State::closed || bytes.empty()) return;
 
-  const bool next_waits = state_ == State::exchange && (decoder_.done() || body_failed_);
-  if (next_waits && (overflow_ || bytes.size() > input_cap)) {
+  if (nothing_is_due() && (overflow_ || bytes.size() > input_cap)) {
     overflow_ = true;
   } else if (!kept.empty()) {  // and `bytes` is the end of it
     kept.erase(0, kept.size() - bytes.size());
@@ -339,12 +352,7 @@ void Http1Connection::send_head(const ResponseStart& start) {
     out += "Connection: keep-alive\r\n";
   }
   out += "\r\n";
-  if (start.body.empty()) return;  // send_body() follows at once
-  // Goes out with the first of the body; alone, if none comes in this turn of the loop. A connection that
-  // closes is destroyed later in the same queue.
-  owner_.loop().defer([this] {
-    if (state_ == State::exchange && !dead_ && !output_.empty() && !write_deadline_) flush();
-  });
+  owner_.loop().send_soon(*this);
 }
 
 bool Http1Connection::send_body(std::string_view data, bool last, std::span<const http::Field> trailers) {
@@ -360,9 +368,21 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     if (last) http::append_last_chunk(suffix, trailers);
   }
   last_sent_ = last;
+  const bool blocked = !output_.empty() && !is_due();
+  if (!blocked && output_.size() + data.size() + suffix.size() <= most_held_back) {
+    output_.tail().append(data).append(suffix);
+    owner_.loop().send_soon(*this);
+    return !last;
+  }
+  if (last) observer_->on_finishing(true);
   const bool all = sent_all(output_.write(*transport_, data, suffix));
-  if (all && last) end_response();
+  if (last && !all) observer_->on_finishing(false);
+  if (last && all) end_response();
   return all;
+}
+
+void Http1Connection::send_now() {
+  if (state_ == State::exchange && !dead_ && (!output_.empty() || last_sent_)) flush();
 }
 
 void Http1Connection::flush() {
@@ -397,7 +417,7 @@ bool Http1Connection::sent_all(const net::IoResult& result) {
       update_timer();
     }
   } else if (result.bytes > 0 || !write_deadline_) {
-    write_deadline_ = owner_.loop().now() + listener().timeouts.write_idle;
+    write_deadline_ = owner_.loop().recent() + listener().timeouts.write_idle;
     update_timer();
   }
   return all;
@@ -415,7 +435,9 @@ bool Http1Connection::probe() {
   if (client_->ip == "unix") return transport_->peer_state() == net::PeerState::half_closed;
   fin_sign_ = sign_;
   // A client on this machine has answered before the write returns.
-  return write_probe() && transport_->peer_state() != net::PeerState::gone;
+  if (!write_probe() || transport_->peer_state() == net::PeerState::gone) return false;
+  await_verdict();
+  return true;
 }
 
 // What is being sent anyway is a probe by itself. Otherwise a `100 Continue`, of which there may be any
@@ -430,11 +452,16 @@ bool Http1Connection::write_probe() {
       return false;
     }
     sent_all(output_.write(*transport_));
+  } else if (is_due()) {
+    sent_all(output_.write(*transport_));
   }
+  return true;
+}
+
+void Http1Connection::await_verdict() {
   probe_end_ = transport_->written();
   probe_deadline_ = owner_.loop().now() + probe_patience + transport_->round_trip();
   update_timer();
-  return true;
 }
 
 bool Http1Connection::append_leading_zero() {
@@ -453,8 +480,7 @@ void Http1Connection::send_leading_zero() {
 void Http1Connection::on_probe_timer() {
   if (!probe_end_) {
     probe_deadline_.reset();
-    if (!write_probe()) update_timer();
-    return;
+    return write_probe() ? await_verdict() : update_timer();
   }
   const net::Unacknowledged left = transport_->unacknowledged();
   const bool waits_for_room = !output_.empty() || (left.unsent > 0 && left.unsent == left.bytes);
@@ -493,17 +519,13 @@ void Http1Connection::end_response() {
 }
 
 void Http1Connection::cut() {
-  // A head that waits for the first of its body still goes: what is cut short is then the response.
-  if (!dead_ && !write_deadline_ && !output_.empty()) output_.write(*transport_);
+  // What waits for the end of the turn still goes, so that it is the response that is cut short; but not its
+  // end.
+  if (!dead_ && is_due() && !last_sent_ && !output_.empty()) output_.write(*transport_);
   // A body that ends with the connection would look whole after a FIN; anything else is visibly short.
   const bool ends_by_close =
       head_sent_ && format_ == BodyFormat::plain && (tunnel_ || version_ == http::Version::http10);
-  if (ends_by_close) {
-    sockaddr nowhere{};
-    nowhere.sa_family = AF_UNSPEC;
-    ::connect(transport_->fd(), &nowhere,
-              sizeof nowhere);  // evhttp will send FIN first, so a reset on close comes too late
-  }
+  if (ends_by_close) transport_->reset();
   transport_->forgo_goodbye();
   close();
 }
@@ -550,7 +572,7 @@ void Http1Connection::close() {
 
 void Http1Connection::set_body_deadline() {
   if (!decoder_.done() && !paused_ && !body_failed_ && !tunnel_) {
-    body_deadline_ = owner_.loop().now() + listener().timeouts.body_idle;
+    body_deadline_ = owner_.loop().recent() + listener().timeouts.body_idle;
   } else if (body_deadline_) {
     body_deadline_.reset();
   } else {

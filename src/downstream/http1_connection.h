@@ -20,7 +20,9 @@
 
 namespace hangup::downstream {
 
-class Http1Connection final : public ClientStream, public net::Transport::Handler {
+class Http1Connection final : public ClientStream,
+                              public net::Transport::Handler,
+                              private net::EventLoop::Sender {
  public:
   // What a connection needs of its front end.
   class Owner {
@@ -83,6 +85,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void take_up_listener();
 
   bool takes() const;
+  bool nothing_is_due() const;
   bool reading() const;
   bool reading_ahead() const;
   void read();
@@ -94,6 +97,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void refuse(const Refusal& refusal, http::RequestHead head = {});
   void on_fin();
 
+  void send_now() override;
   void flush();
   bool sent_all(const net::IoResult& result);
   void end_response();
@@ -101,6 +105,7 @@ class Http1Connection final : public ClientStream, public net::Transport::Handle
   void close();
 
   bool write_probe();
+  void await_verdict();
   bool append_leading_zero();
   void on_probe_timer();
 

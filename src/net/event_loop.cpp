@@ -1,6 +1,7 @@
 #include <event2/event.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <utility>
@@ -15,6 +16,8 @@ constexpr std::size_t most_spare_alarms = 1024;
 // A few: in one turn of the loop hardly more are written to that are not sent in the same call.
 constexpr std::size_t most_spare_buffers = 16;
 constexpr std::size_t most_buffer_bytes = 16 * 1024;
+// So many who wait for it end a turn.
+constexpr std::size_t most_senders = 64;
 
 }  // namespace
 
@@ -129,7 +132,11 @@ EventLoop::~EventLoop() {
 }
 
 MonoTime EventLoop::now() const {
-  return std::chrono::steady_clock::now();
+  recent_ = std::chrono::steady_clock::now();
+  return *recent_;
+}
+MonoTime EventLoop::recent() const {
+  return recent_ ? *recent_ : now();
 }
 WallTime EventLoop::wall() const {
   return std::chrono::system_clock::now();
@@ -155,14 +162,21 @@ std::unique_ptr<Timer> EventLoop::make_timer(std::function<void()> on_fire) {
 void EventLoop::run() {
   stopping_ = false;
   while (!stopping_) {
-    run_deferred();
-    if (end_of_turn_) end_of_turn_();
+    end_turn();
     for (event* each : to_activate_) event_active(each, 0, 1);
     to_activate_.clear();
     event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
   }
-  run_deferred();
+  end_turn();
+}
+
+void EventLoop::end_turn() {
+  while (!senders_.empty() || !deferred_.empty()) {
+    run_deferred();
+    run_senders();
+  }
   if (end_of_turn_) end_of_turn_();
+  recent_.reset();
 }
 
 void EventLoop::stop() {
@@ -191,12 +205,34 @@ void EventLoop::run_posted() {
   for (auto& each : work) each();
 }
 
-void EventLoop::run_deferred() {
-  while (!deferred_.empty()) {
-    running_.swap(deferred_);
-    for (auto& each : running_) each();
-    running_.clear();
+EventLoop::Sender::~Sender() {
+  if (due_in_ == nullptr) return;
+  std::ranges::replace(due_in_->senders_, this, nullptr);
+  std::ranges::replace(due_in_->sending_, this, nullptr);
+}
+
+void EventLoop::send_soon(Sender& sender) {
+  if (sender.is_due()) return;
+  sender.due_in_ = this;
+  senders_.push_back(&sender);
+  // The events that are left are the next turn's.
+  if (senders_.size() == most_senders) event_base_loopbreak(base_.get());
+}
+
+void EventLoop::run_senders() {
+  sending_.swap(senders_);
+  for (Sender* each : sending_) {
+    if (each == nullptr) continue;
+    each->due_in_ = nullptr;
+    each->send_now();
   }
+  sending_.clear();
+}
+
+void EventLoop::run_deferred() {
+  running_.swap(deferred_);
+  for (auto& each : running_) each();
+  running_.clear();
 }
 
 }  // namespace hangup::net

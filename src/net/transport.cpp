@@ -158,10 +158,11 @@ void Transport::forgo_goodbye() {
   if (tls_) tls_->say_nothing();
 }
 
-void Transport::reset_on_close() {
+void Transport::reset() {
   forgo_goodbye();
-  const linger now{1, 0};
-  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  sockaddr nowhere{};
+  nowhere.sa_family = AF_UNSPEC;
+  ::connect(socket_.get(), &nowhere, sizeof nowhere);
 }
 
 Fd Transport::release() {

@@ -15,7 +15,7 @@ namespace hangup::observe {
 namespace {
 
 // Each wakes the thread that writes.
-constexpr std::size_t batch_bytes = 32 * 1024;
+constexpr std::size_t batch_bytes = 64 * 1024;
 
 // Writes one line where there is room for all of it: no bounds to check, and none of them moves what was
 // written.

@@ -20,7 +20,7 @@
 namespace hangup::observe {
 namespace {
 
-// Messages that may wait for a slow disk or terminal. One of the access log is a batch of 32 KiB or a little
+// Messages that may wait for a slow disk or terminal. One of the access log is a batch of 64 KiB or a little
 // more.
 constexpr std::size_t access_queue = 1024;
 constexpr std::size_t log_queue = 8192;

@@ -268,7 +268,7 @@ void Exchange::client_left(MonoTime sign) {
 // ---- Time
 
 void Exchange::wait_at_most(Duration limit) {
-  phase_deadline_ = proxy_.needs().scheduler.now() + limit;
+  phase_deadline_ = proxy_.needs().scheduler.recent() + limit;
   update_timer();
 }
 
@@ -348,11 +348,12 @@ void Exchange::renew_stale_journal() {
 }
 
 // Before anything of it goes to the client, or, when nothing goes, at the end of this turn of the loop. What
-// came with the whole response is noted no more: the exchange ends.
+// came with the whole response is noted only if that does not go at once: else the exchange ends.
 void Exchange::renew_journal_soon() {
   if (in_flight_ == InFlightJournal::none || std::exchange(journal_stale_, true)) return;
-  proxy_.needs().scheduler.defer(
-      [this] { renew_stale_journal(); });  // what destroys us comes later in the same queue
+  proxy_.needs().scheduler.defer([this] {  // what destroys us comes later in the same queue
+    if (!server_done_) renew_stale_journal();
+  });
 }
 
 void Exchange::leave_journal() {
@@ -361,6 +362,7 @@ void Exchange::leave_journal() {
 }
 
 void Exchange::on_finishing(bool finishing) {
+  if (!finishing) renew_stale_journal();
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_finishing(in_flight_, finishing);
 }
 

@@ -95,18 +95,18 @@ void Exchange::choose_heartbeat() {
     if (!fits) heartbeat_ = Kind::off;
   }
   heartbeat_due_.reset();
-  if (heartbeat_ != Kind::off) heartbeat_due_ = proxy_.needs().scheduler.now() + route_->heartbeat.every;
+  if (heartbeat_ != Kind::off) heartbeat_due_ = proxy_.needs().scheduler.recent() + route_->heartbeat.every;
 }
 
 void Exchange::sent_to_client(std::string_view data) {
   if (heartbeat_ == config::Heartbeat::Kind::off) return;
   if (!data.empty()) at_line_start_ = data.back() == '\n';
-  heartbeat_due_ = proxy_.needs().scheduler.now() + route_->heartbeat.every;
+  heartbeat_due_ = proxy_.needs().scheduler.recent() + route_->heartbeat.every;
 }
 
 void Exchange::heartbeat() {
   using Kind = config::Heartbeat::Kind;
-  heartbeat_due_ = proxy_.needs().scheduler.now() + route_->heartbeat.every;
+  heartbeat_due_ = proxy_.needs().scheduler.recent() + route_->heartbeat.every;
   if (stream_ == nullptr) return heartbeat_due_.reset();
   if (response_paused_) return;  // what waits for the client is one by itself
   std::string_view line;
@@ -149,16 +149,12 @@ void Exchange::on_response_body(std::string_view data, bool last, const http::Fi
   }
   bytes_out_ += data.size();
   sent_to_client(data);
-  if (last) on_finishing(true);
   const bool taken =
       stream_->send_body(data, last, last ? forwarded_trailers(trailers, route_->response) : http::Fields());
   if (last) {
     heartbeat_due_.reset();  // behind its end there is nothing of the response
     wait_for_ever();         // on_sent(), or the front end's write_idle
-    if (!taken) {
-      renew_stale_journal();
-      return on_finishing(false);
-    }
+    if (!taken) return;
     stream_ = nullptr;
     return end(Outcome::completed);
   }

@@ -15,6 +15,10 @@ constexpr unsigned most_interims = 16;
 // Reads in one turn of the loop: a server that sends without end does not keep others waiting.
 constexpr int reads_per_turn = 4;
 
+// What waits for the end of the turn of the loop, to go out with what others send. More goes at once: that is
+// not worth to be copied.
+constexpr std::size_t most_held_back = 4 * 1024;
+
 constexpr http::HeadLimits response_limits{.head_bytes = 64 * 1024, .fields = 200, .target_bytes = 0};
 
 }  // namespace
@@ -225,15 +229,7 @@ void Http1Connection::send_head(const OutgoingRequest& request) {
   request_framing_ = request.body;
   upgrade_ = request.upgrade;
   request_whole_ = request.body.empty();
-  if (request_whole_) {
-    sent_all(output_.write(transport_));
-    return;
-  }
-  // Goes out with the first of the body; alone, if none comes in this turn of the loop. A connection that
-  // closes is destroyed later in the same queue.
-  owner_.loop().defer([this] {
-    if (state_ == State::busy && !sent_anything_) flush();
-  });
+  owner_.loop().send_soon(*this);
 }
 
 bool Http1Connection::send_body(std::string_view data, bool last, std::span<const http::Field> trailers) {
@@ -248,9 +244,20 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     if (last) http::append_last_chunk(suffix, trailers);
   }
   fin_after_all_ = tunnel_ && last;
+  const bool blocked = !output_.empty() && !is_due();
+  const std::size_t size = output_.size() + data.size() + suffix.size();
+  if (!blocked && size > 0 && size <= most_held_back) {
+    output_.tail().append(data).append(suffix);
+    owner_.loop().send_soon(*this);
+    return true;
+  }
   const bool all = sent_all(output_.write(transport_, data, suffix));
   if (all) end_of_tunnel();
   return all;
+}
+
+void Http1Connection::send_now() {
+  if (state_ == State::busy && !output_.empty()) flush();
 }
 
 void Http1Connection::flush() {
@@ -288,14 +295,14 @@ void Http1Connection::fail(Failure::Kind kind, std::string message) {
   User* user = std::exchange(user_, nullptr);
   const bool unanswered = kind == Failure::Kind::reset && !any_response_;
   const bool stale = reused() && !any_response_;
-  transport_.reset_on_close();
+  transport_.reset();
   close();
   user->on_connection_failed({kind, std::move(message), stale, unanswered});
 }
 
 void Http1Connection::abort() {
   user_ = nullptr;
-  transport_.reset_on_close();
+  transport_.reset();
   close();
 }
 

@@ -15,7 +15,7 @@
 
 namespace hangup::upstream {
 
-class Http1Connection final : public net::Transport::Handler {
+class Http1Connection final : public net::Transport::Handler, private net::EventLoop::Sender {
  public:
   // Who uses the connection for a request.
   class User {
@@ -87,6 +87,7 @@ class Http1Connection final : public net::Transport::Handler {
   void read_body(std::span<char>& bytes);
   void on_end();
   void end_response(std::string_view data);
+  void send_now() override;
   void flush();
   void end_of_tunnel();
   bool sent_all(const net::IoResult& result);

@@ -52,7 +52,7 @@ Pool::~Pool() = default;
 std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, Tries& tries,
                                              const RequestOptions& options) {
   if (retries_anything_ && tries.failed.empty() && !options.fresh)
-    shared_->retry_budget().request(loop_.now());
+    shared_->retry_budget().request(loop_.recent());
   return std::make_unique<PooledRequest>(*this, *shared_, observer, tries, options);
 }
 
@@ -66,10 +66,10 @@ bool Pool::may_retry(Tries& tries, RetryCause cause, int status) {
   // In place of a server's own answer only one that is likely to be better.
   const auto is_left = [&](std::size_t server) {
     return config().servers[server].weight > 0 && !tried(tries, server) &&
-           (cause != RetryCause::status || shared_->is_up(server, loop_.now()));
+           (cause != RetryCause::status || shared_->is_up(server, loop_.recent()));
   };
   if (std::ranges::none_of(std::views::iota(std::size_t{0}, config().servers.size()), is_left)) return false;
-  if (cause != RetryCause::connect && !shared_->retry_budget().take(loop_.now())) {
+  if (cause != RetryCause::connect && !shared_->retry_budget().take(loop_.recent())) {
     counts_.over_budget.add();
     return false;
   }
@@ -84,7 +84,7 @@ Pool::Found Pool::choose(const PooledRequest& request, bool idle_only, Choice& c
   if (request.given_up()) return Found::none_left;
   bool any_left = false;
   bool any_up_left = false;
-  const MonoTime now = loop_.now();
+  const MonoTime now = loop_.recent();
   balancer_.begin(request.key(), now);
   while (const auto next = balancer_.next()) {
     const std::size_t server = *next;
@@ -248,7 +248,7 @@ void Pool::on_reusable(Http1Connection& connection) {
   const bool for_others = queue_.empty() && shared_->anybody_waits();
   if (for_others || !shared_->try_keep(server)) return connection.close();
   const bool first = std::ranges::all_of(idle_, &Connections::empty);
-  connection.idle_since = loop_.now();
+  connection.idle_since = loop_.recent();
   connection.pooled = true;
   idle_[server].splice(idle_[server].begin(), busy_, connection.self);
   if (first) idle_timer_->set(connection.idle_since + config().connections.idle);

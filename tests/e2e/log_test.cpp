@@ -214,9 +214,9 @@ TEST_F(Logs, ThatCannotBeReopenedGoOnInTheOldFile) {
 TEST_F(Logs, ThatNobodyReadsHoldUpNothingAndSayWhatIsDropped) {
   ASSERT_EQ(::mkfifo(file("pipe").c_str(), 0600), 0);
   start_with_log(fmt::format("path: \"{}\", format: '{{request.header.x-long}}'", file("pipe")),
-                 {.listener = "limits: {header_bytes: 64KiB}", .match = "path: \"/quick\""});
+                 {.listener = "limits: {header_bytes: 128KiB}", .match = "path: \"/quick\""});
   // So long that each line is handed over by itself; more of them than may wait.
-  const std::string head = get("/none", {{"X-Long", std::string(40'000, 'x')}});
+  const std::string head = get("/none", {{"X-Long", std::string(70'000, 'x')}});
   Client client = connect();
   for (int i = 0; i < 1100; ++i) ASSERT_EQ(client.exchange(head).status, 404);
   ask_quickly(100);

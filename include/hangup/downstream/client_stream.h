@@ -9,7 +9,8 @@
 //   - the client has gone: on_gone() was called;
 //   - the observer cut it: cut().
 //
-// Threading: a stream belongs to its front end's thread. No method calls the observer from inside itself.
+// Threading: a stream belongs to its front end's thread. No method calls the observer from inside itself,
+// but for on_finishing().
 #pragma once
 
 #include <cstdint>
@@ -73,8 +74,8 @@ class StreamObserver {
   virtual void on_response_timeout() = 0;
   // What was waiting has been taken by the kernel.
   virtual void on_response_drained() = 0;
-  // What waits of a response whose last byte was handed over: it is about to be offered to the kernel (true),
-  // or the kernel did not take all of it (false). To be prepared for dying in between.
+  // The response's last byte, which was handed over, is about to be offered to the kernel (true), or the
+  // kernel did not take all of what waits (false). To be prepared for dying in between.
   virtual void on_finishing(bool finishing) = 0;
   // The last byte of the response that waited has been taken by the kernel: the end of the stream.
   virtual void on_sent() = 0;
@@ -118,9 +119,10 @@ class ClientStream {
   // the close, the connection is a tunnel from then on: what the client sends is the request's body, without
   // the limits of one, and ends with its FIN. REQUIRES then: the request has no body of its own.
   virtual void send_head(const ResponseStart& start) = 0;
-  // Some of the response's body; `last` ends it. True when the kernel has taken everything so far; otherwise
-  // the rest is kept, and on_response_drained() or on_sent() follows: to bound memory, the caller sends no
-  // more before that. `data` is copied if kept.
+  // Some of the response's body; `last` ends it. True when the kernel has taken everything so far, or, before
+  // the last, when what waits is little and goes at the end of this turn of the loop; otherwise the rest is
+  // kept, and on_response_drained() or on_sent() follows: to bound memory, the caller sends no more before
+  // that. `data` is copied if kept.
   virtual bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers = {}) = 0;
   // Ends the stream at once without completing the response, in a way that the client can't take for its end.
   virtual void cut() = 0;

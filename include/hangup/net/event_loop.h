@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,7 +37,27 @@ class EventLoop final : public Scheduler {
   void at_end_of_turn(std::function<void()> hook) { end_of_turn_ = std::move(hook); }
 
   MonoTime now() const override;
+  MonoTime recent() const override;
   WallTime wall() const override;
+  // Somebody with something to send that may wait for the end of the turn of the loop.
+  class Sender {
+   public:
+    virtual void send_now() = 0;
+    // It waits to be called.
+    bool is_due() const { return due_in_ != nullptr; }
+
+   protected:
+    ~Sender();
+
+   private:
+    friend class EventLoop;
+    EventLoop* due_in_ = nullptr;
+  };
+  // Calls send_now() once at the end of this turn, after what was deferred until then. Many who wait for it
+  // end the turn, so that none waits long. A peer that sleeps is woken by the first of what is sent to it,
+  // which is much of what sending costs; sent together, the rest finds it awake.
+  void send_soon(Sender& sender);
+
   std::unique_ptr<Timer> make_timer(std::function<void()> on_fire) override;
   void defer(std::move_only_function<void()> work) override { deferred_.push_back(std::move(work)); }
 
@@ -65,6 +86,9 @@ class EventLoop final : public Scheduler {
   class LoopTimer;
   std::unique_ptr<Alarm> take_alarm();
   void give_back(std::unique_ptr<Alarm> alarm);
+  // What waits for the end of a turn.
+  void end_turn();
+  void run_senders();
   void run_deferred();
   void run_posted();
 
@@ -72,9 +96,12 @@ class EventLoop final : public Scheduler {
   std::unique_ptr<char[]> read_buffer_;
   std::vector<std::unique_ptr<Alarm>> spare_alarms_;
   std::vector<std::string> spare_buffers_;
+  std::vector<Sender*> senders_;  // null: gone
+  std::vector<Sender*> sending_;  // of them, being called
   std::vector<std::move_only_function<void()>> deferred_;
   std::vector<std::move_only_function<void()>> running_;  // of the deferred ones; keeps its memory
   std::function<void()> end_of_turn_;
+  mutable std::optional<MonoTime> recent_;  // the clock was read in this turn
   std::vector<event*> to_activate_;
   bool stopping_ = false;
 

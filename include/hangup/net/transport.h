@@ -110,9 +110,9 @@ class Transport {
 
   // With TLS, close_notify goes first.
   void shutdown_write();
-  // Makes the close that follows a reset (RST): the peer sees at once, even while it writes, that nobody is
-  // there. With TLS, no close_notify goes before it.
-  void reset_on_close();
+  // Resets the connection (RST) now: the peer sees at once, even while it writes, that nobody is there. With
+  // TLS, no close_notify goes before it. Of a UNIX socket the close that is to follow tells the same.
+  void reset();
   // With TLS, no close_notify is sent any more: the peer can tell that what came is not all.
   void forgo_goodbye();
   // Stops watching and closes; with TLS, close_notify goes first. Nothing else may be called after it.

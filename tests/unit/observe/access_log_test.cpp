@@ -199,8 +199,8 @@ TEST_F(AccessLogTest, NeverGathersMuchMoreThanABatch) {
   for (int i = 0; i < 1000; ++i) log.write(record);
   ASSERT_FALSE(messages().empty());
   for (const std::string& message : messages()) {
-    EXPECT_GE(message.size(), 32U * 1024);
-    EXPECT_LT(message.size(), 33U * 1024);
+    EXPECT_GE(message.size(), 64U * 1024);
+    EXPECT_LT(message.size(), 65U * 1024);
   }
 }
 

@@ -174,6 +174,32 @@ TEST_F(JournalTest, IsNotToldOfTheResponseOfAnExchangeThatEndsWithItAtOnce) {
   EXPECT_THAT(told(), ElementsAre("phase streaming_response", "finishing", "leave"));
 }
 
+TEST_F(JournalTest, IsNotToldOfAResponseThatGoesAtTheEndOfTheTurn) {
+  call("http://127.0.0.1:9/jobs/{response.header.x-job}");
+  get_and_connect();
+  told();
+  client->holds_back = true;
+  respond("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  observer().on_response_body("ok", true, {});
+  scheduler.run();
+  client->drain();
+  EXPECT_THAT(told(), ElementsAre("phase streaming_response", "finishing", "leave"));
+}
+
+TEST_F(JournalTest, IsToldOfAResponseThatTheKernelDoesNotTakeAtTheEndOfTheTurn) {
+  call("http://127.0.0.1:9/jobs/{response.header.x-job}");
+  get_and_connect();
+  told();
+  client->holds_back = true;
+  respond("HTTP/1.1 200 OK\r\nX-Job: 17\r\nContent-Length: 2\r\n\r\n");
+  observer().on_response_body("ok", true, {});
+  scheduler.run();
+  client->observer->on_finishing(true);
+  client->observer->on_finishing(false);
+  EXPECT_THAT(told(), ElementsAre("phase streaming_response", "finishing", "replace", "not finishing"));
+  EXPECT_THAT(journal.snapshots.back(), HasSubstr("/jobs/17"));
+}
+
 TEST_F(JournalTest, HearsOfAFieldOfTheRequestsBody) {
   call("http://127.0.0.1:9/jobs/{request.json.id}");
   send("POST /jobs/1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n");

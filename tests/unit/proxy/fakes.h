@@ -28,6 +28,7 @@ class FakeClient final : public downstream::ClientStream {
   bool fin = false;
   bool paused = true;
   std::size_t room = SIZE_MAX;
+  bool holds_back = false;  // the last of a response, until drain(), as a front end does with what is small
   std::vector<int> interims;
   int status = 0;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -82,9 +83,12 @@ class FakeClient final : public downstream::ClientStream {
     body += data;
     last = is_last;
     for (const http::Field& each : sent_trailers) trailer_names.emplace_back(each.name);
-    if (data.size() <= room) return unsent == 0;
-    unsent += data.size() - room;
-    room = 0;
+    if (is_last && holds_back) return false;
+    if (is_last) observer->on_finishing(true);
+    if (data.size() <= room && unsent == 0) return true;
+    unsent += data.size() - std::min(room, data.size());
+    room -= std::min(room, data.size());
+    if (is_last) observer->on_finishing(false);
     return false;
   }
   void cut() override { was_cut = true; }
