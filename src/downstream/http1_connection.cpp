@@ -99,8 +99,8 @@ void Http1Connection::on_ready(net::Readiness ready) {
   if (dead_) return client_gone();
   if (ready.readable && nothing_is_due()) {
     // It is a sign that the client leaves, maybe behind what was pipelined, which can wait.
-    if (transport_->peer_state() == net::PeerState::gone) return client_gone();
     if (fin_) on_fin();
+    if (state_ != State::closed && transport_->peer_state() == net::PeerState::gone) return client_gone();
   }
 
   if (state_ != State::closed && !input_.empty() && takes()) take({});

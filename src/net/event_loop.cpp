@@ -17,7 +17,7 @@ constexpr std::size_t most_spare_alarms = 1024;
 constexpr std::size_t most_spare_buffers = 16;
 constexpr std::size_t most_buffer_bytes = 16 * 1024;
 // So many who wait for it end a turn.
-constexpr std::size_t most_senders = 64;
+constexpr std::size_t most_senders = 128;
 
 }  // namespace
 
