@@ -43,7 +43,7 @@ Http1Connection::Http1Connection(Owner& owner, Arrived arrived)
       transport_(std::move(arrived.transport)),
       timer_(owner.loop().make_timer([this] { on_timer(); })),
       client_(std::make_shared<const ClientInfo>(std::move(arrived.client))),
-      refusal_(std::move(arrived.refusal)),
+      refusal_(arrived.refusal ? std::make_unique<const Refusal>(*std::move(arrived.refusal)) : nullptr),
       fin_(arrived.fin),
       unread_(arrived.waited),
       parser_(listener().head),

@@ -119,7 +119,7 @@ class Http1Connection final : public ClientStream,
   std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<Timer> timer_;
   std::shared_ptr<const ClientInfo> client_;
-  std::optional<Refusal> refusal_;  // of whatever is asked for
+  std::unique_ptr<const Refusal> refusal_;  // of whatever is asked for; null for none
   StreamObserver* observer_ = nullptr;
 
   State state_ = State::idle;
@@ -158,10 +158,10 @@ class Http1Connection final : public ClientStream,
   MonoTime started_;
   MonoTime sign_;            // when the event that is being handled came, or the write failed
   MonoTime state_deadline_;  // of idle, head, lingering
-  std::optional<MonoTime> body_deadline_;
-  std::optional<MonoTime> write_deadline_;
-  std::optional<MonoTime> probe_deadline_;  // the verdict is due, or the next probe
-  std::optional<MonoTime> fin_sign_;        // until the first verdict: when the FIN was noticed
+  OptionalTime body_deadline_;
+  OptionalTime write_deadline_;
+  OptionalTime probe_deadline_;  // the verdict is due, or the next probe
+  OptionalTime fin_sign_;        // until the first verdict: when the FIN was noticed
 };
 
 }  // namespace hangup::downstream

@@ -82,11 +82,11 @@ Parsed<std::size_t> RequestHeadParser::parse(std::string_view bytes) {
   std::string_view text = bytes.substr(0, *end);
   while (text.starts_with("\r\n")) text.remove_prefix(2);
 
-  head_ = RequestHead{};
-  head_.storage = std::make_unique_for_overwrite<char[]>(text.size());
-  text.copy(head_.storage.get(), text.size());
+  head_ = std::make_unique<RequestHead>();
+  head_->storage = std::make_unique_for_overwrite<char[]>(text.size());
+  text.copy(head_->storage.get(), text.size());
   const std::size_t lines = std::exchange(scan_, {}).lines;
-  if (auto read = read_head({head_.storage.get(), text.size()}, lines, limits_, head_); !read) {
+  if (auto read = read_head({head_->storage.get(), text.size()}, lines, limits_, *head_); !read) {
     return std::unexpected(std::move(read).error());
   }
   return end;

@@ -65,11 +65,11 @@ Parsed<std::size_t> ResponseHeadParser::parse(std::string_view bytes, std::strin
   const auto end = find_head_end(bytes, limits_, HeadKind::response, scan_);
   if (!end || *end == 0) return end;
 
-  head_ = ResponseHead{};
-  head_.storage = std::make_unique_for_overwrite<char[]>(*end);
-  bytes.copy(head_.storage.get(), *end);
+  head_ = std::make_unique<ResponseHead>();
+  head_->storage = std::make_unique_for_overwrite<char[]>(*end);
+  bytes.copy(head_->storage.get(), *end);
   const std::size_t lines = std::exchange(scan_, {}).lines;
-  if (auto read = read_head({head_.storage.get(), *end}, lines, request_method, head_); !read) {
+  if (auto read = read_head({head_->storage.get(), *end}, lines, request_method, *head_); !read) {
     return std::unexpected(std::move(read).error());
   }
   return end;

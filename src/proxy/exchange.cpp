@@ -291,7 +291,7 @@ void Exchange::update_timer() {
 
 void Exchange::on_timer() {
   const MonoTime now = proxy_.needs().scheduler.now();
-  const auto passed = [now](const std::optional<MonoTime>& deadline) { return deadline && *deadline <= now; };
+  const auto passed = [now](OptionalTime deadline) { return deadline && *deadline <= now; };
   if (outcome_) return;
   if (working_on_ && (passed(grace_deadline_) || passed(total_deadline_) || passed(phase_deadline_))) {
     return end(Outcome::client_gone);
@@ -380,7 +380,7 @@ std::string_view Exchange::snapshot() const {
 void Exchange::end(Outcome outcome, int status, std::string_view message, std::string_view detail) {
   if (outcome_) return;
   outcome_ = outcome;
-  error_ = detail;
+  if (!detail.empty()) ending().error = detail;
   if (outcome != Outcome::client_gone) left_in_ = phase_;
   if (timer_) timer_->cancel();
   if (request_) {
@@ -422,15 +422,20 @@ void Exchange::call_cleanup() {
   }
   cleanup::Owed owed =
       cleanup::render_all(*route_, worked_at(), variables(), id_, proxy_.needs().scheduler.wall());
-  for (const cleanup::Delivery& delivery : owed.deliveries) cleanup_ids_.push_back(delivery.id);
-  cleanup_skipped_ = std::move(owed.skipped);
+  for (const cleanup::Delivery& delivery : owed.deliveries) ending().cleanup_ids.push_back(delivery.id);
+  if (!owed.skipped.empty()) ending().cleanup_skipped = std::move(owed.skipped);
   for (const std::size_t index : owed.skipped_cleanups) plan_->skips[index]->add(observe::Skip::no_value);
   if (!owed.deliveries.empty()) proxy_.needs().outbox.add(std::move(owed.deliveries));
 }
 
 void Exchange::skip_cleanups(observe::Skip why, std::string_view reason) {
-  cleanup_skipped_ = reason;
+  ending().cleanup_skipped = reason;
   for (observe::SkipCounts* skips : plan_->skips) skips->add(why);
+}
+
+Exchange::Ending& Exchange::ending() {
+  if (!ending_) ending_ = std::make_unique<Ending>();
+  return *ending_;
 }
 
 std::chrono::seconds Exchange::come_back_after() const {
@@ -496,9 +501,11 @@ void Exchange::close() {
   record.tried = tried_;
   if (server_chosen_) record.upstream_duration = server_done_.value_or(now) - *server_chosen_;
   record.abort = abort_took_;
-  record.cleanup_ids = cleanup_ids_;
-  record.cleanup_skipped = cleanup_skipped_;
-  record.error = error_;
+  if (ending_) {
+    record.cleanup_ids = ending_->cleanup_ids;
+    record.cleanup_skipped = ending_->cleanup_skipped;
+    record.error = ending_->error;
+  }
   proxy_.record(route_, record);
   proxy_.remove(*this);
 }
@@ -530,7 +537,7 @@ ExchangeVariables Exchange::variables() const {
   variables.subject_headers = proxy_.needs().config->client_subject_headers;
   variables.origin = &origin_;
   variables.user = user_;
-  variables.response = response_ ? &*response_ : nullptr;
+  variables.response = response_.get();
   variables.status = response_ ? response_->status : 0;
   variables.request_json = request_json_.get();
   variables.response_json = response_json_.get();

@@ -151,8 +151,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   const config::Server* server_ = nullptr;            // the one chosen last
   const config::Server* sent_to_ = nullptr;           // the last one that the request was sent to
   std::vector<std::string_view> tried_;               // the URLs of those before server_
-  std::optional<MonoTime> server_chosen_;
-  std::optional<MonoTime> server_done_;
+  OptionalTime server_chosen_;
+  OptionalTime server_done_;
   bool was_reset_ = false;  // by a server that had the request; another was to have it
   bool stale_replaced_ = false;
   bool interim_sent_ = false;
@@ -166,29 +166,34 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   cleanup::InFlightJournal::Entry in_flight_ = cleanup::InFlightJournal::none;
   bool journal_stale_ = false;  // more is known of what the cleanups name
 
-  std::optional<http::ResponseHead> response_;
+  std::unique_ptr<const http::ResponseHead> response_;
   int status_ = 0;  // what the client got
-  std::optional<MonoTime> first_byte_;
+  OptionalTime first_byte_;
 
-  std::optional<MonoTime> sign_;  // of the disconnect
+  OptionalTime sign_;  // of the disconnect
   Phase left_in_ = Phase::reading_request;
   std::optional<Duration> abort_took_;
   bool finished_without_client_ = false;
 
   std::unique_ptr<Timer> timer_;
-  std::optional<MonoTime> phase_deadline_;
-  std::optional<MonoTime> total_deadline_;
-  std::optional<MonoTime> grace_deadline_;
-  std::optional<MonoTime> heartbeat_due_;
+  OptionalTime phase_deadline_;
+  OptionalTime total_deadline_;
+  OptionalTime grace_deadline_;
+  OptionalTime heartbeat_due_;
   config::Heartbeat::Kind heartbeat_ = config::Heartbeat::Kind::off;  // in the phase that it is in
   bool response_paused_ = false;
   bool at_line_start_ = true;  // of the response's body
 
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
-  std::vector<std::string> cleanup_ids_;
-  std::string cleanup_skipped_;
-  std::string error_;
+  // What most exchanges have nothing of.
+  struct Ending {
+    std::vector<std::string> cleanup_ids;
+    std::string cleanup_skipped;
+    std::string error;
+  };
+  Ending& ending();
+  std::unique_ptr<Ending> ending_;
 };
 
 }  // namespace hangup::proxy

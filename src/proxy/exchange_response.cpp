@@ -42,7 +42,7 @@ void Exchange::on_response_head(http::ResponseHead head) {
     request_->abort();
     return retry(false);
   }
-  response_ = std::move(head);
+  response_ = std::make_unique<const http::ResponseHead>(std::move(head));
   planting_.reset();  // nothing is sent again
   transition(Phase::streaming_response);
   wait_at_most(timeouts().idle);

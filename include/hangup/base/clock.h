@@ -18,6 +18,21 @@ constexpr MonoTime later(MonoTime time, Duration wait) {
   return wait > MonoTime::max() - time ? MonoTime::max() : time + wait;
 }
 
+// A time or none, in no more room than the time.
+class OptionalTime {
+ public:
+  constexpr OptionalTime() = default;
+  constexpr OptionalTime(MonoTime time) : time_(time) {}
+  constexpr explicit operator bool() const { return time_ != none; }
+  constexpr MonoTime operator*() const { return time_; }  // REQUIRES: there is one
+  constexpr MonoTime value_or(MonoTime other) const { return *this ? time_ : other; }
+  constexpr void reset() { time_ = none; }
+
+ private:
+  static constexpr MonoTime none = MonoTime::min();
+  MonoTime time_ = none;
+};
+
 // Thread-safe.
 class Clock {
  public:

@@ -98,12 +98,12 @@ class RequestHeadParser {
   // refused at once: a bare LF, a first byte that starts no request, and what is over a limit.
   std::expected<std::size_t, ParseError> parse(std::string_view bytes);
   // The head, after parse() returned a number; the parser is then ready for the next message.
-  RequestHead take() { return std::move(head_); }
+  RequestHead take() { return std::move(*std::exchange(head_, nullptr)); }
 
  private:
   HeadLimits limits_;
   HeadScan scan_;
-  RequestHead head_;
+  std::unique_ptr<RequestHead> head_;  // until it is taken: most of the time there is none
 };
 
 // The same for a response. An interim (1xx) response is a head of its own with Framing none: the caller goes
@@ -114,12 +114,12 @@ class ResponseHeadParser {
 
   // `request_method` decides about the body (HEAD; RFC 9112 section 6.3).
   std::expected<std::size_t, ParseError> parse(std::string_view bytes, std::string_view request_method);
-  ResponseHead take() { return std::move(head_); }
+  ResponseHead take() { return std::move(*std::exchange(head_, nullptr)); }
 
  private:
   HeadLimits limits_;
   HeadScan scan_;
-  ResponseHead head_;
+  std::unique_ptr<ResponseHead> head_;  // until it is taken: most of the time there is none
 };
 
 // Takes a body out of its framing.
