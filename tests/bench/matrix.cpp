@@ -194,7 +194,7 @@ class Subject {
     const auto at = [&](double share) {
       return milliseconds_.empty() ? 0.0 : bench::percentile(milliseconds_, share);
     };
-    std::printf("- %zu/%zu %.2f %.2f %.1f\n", milliseconds_.size(), tried_, at(0.50), at(0.99),
+    std::printf("- %zu/%zu %.3f %.3f %.1f\n", milliseconds_.size(), tried_, at(0.50), at(0.99),
                 static_cast<double>(taken_) / 1e6);
   }
 
