@@ -132,11 +132,11 @@ EventLoop::~EventLoop() {
 }
 
 MonoTime EventLoop::now() const {
-  recent_ = std::chrono::steady_clock::now();
-  return *recent_;
+  return std::chrono::steady_clock::now();
 }
 MonoTime EventLoop::recent() const {
-  return recent_ ? *recent_ : now();
+  if (!recent_) recent_ = now();
+  return *recent_;
 }
 WallTime EventLoop::wall() const {
   return std::chrono::system_clock::now();

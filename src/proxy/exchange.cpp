@@ -76,9 +76,9 @@ void Exchange::start() {
   RouteMatch match = proxy_.needs().router.match(head_.method, head_.host, head_.path);
   route_ = match.route;
   if (route_ == nullptr) {
-    allowed_methods_ = std::move(match.allowed_methods);
-    if (allowed_methods_.empty())
+    if (match.allowed_methods.empty())
       return end(Outcome::rejected, 404, "no route matches this request", "no route");
+    extra().allowed_methods = std::move(match.allowed_methods);
     return end(Outcome::rejected, 405, "this method is not allowed here", "no route for the method");
   }
   captures_ = std::move(match.captures);
@@ -111,7 +111,7 @@ bool Exchange::let_in() {
   user_ = std::move(admission.user);
   is_let_in_ = admission.status == 0;
   if (is_let_in_) return true;
-  challenge_ = admission.challenge;
+  extra().challenge = admission.challenge;
   end(Outcome::rejected, admission.status, admission.message, admission.detail);
   return false;
 }
@@ -380,14 +380,14 @@ std::string_view Exchange::snapshot() const {
 void Exchange::end(Outcome outcome, int status, std::string_view message, std::string_view detail) {
   if (outcome_) return;
   outcome_ = outcome;
-  if (!detail.empty()) ending().error = detail;
+  if (!detail.empty()) extra().error = detail;
   if (outcome != Outcome::client_gone) left_in_ = phase_;
   if (timer_) timer_->cancel();
   if (request_) {
     sent_anything_ = sent_anything_ || request_->sent_anything();
     request_->abort();
     server_done_ = proxy_.needs().scheduler.now();
-    if (sign_) abort_took_ = *server_done_ - *sign_;
+    if (sign_) extra().abort_took = *server_done_ - *sign_;
     proxy_.needs().scheduler.defer([over = std::move(request_)] {});
   }
   if (outcome == Outcome::client_gone && !first_byte_) status_ = 499;
@@ -422,20 +422,20 @@ void Exchange::call_cleanup() {
   }
   cleanup::Owed owed =
       cleanup::render_all(*route_, worked_at(), variables(), id_, proxy_.needs().scheduler.wall());
-  for (const cleanup::Delivery& delivery : owed.deliveries) ending().cleanup_ids.push_back(delivery.id);
-  if (!owed.skipped.empty()) ending().cleanup_skipped = std::move(owed.skipped);
+  for (const cleanup::Delivery& delivery : owed.deliveries) extra().cleanup_ids.push_back(delivery.id);
+  if (!owed.skipped.empty()) extra().cleanup_skipped = std::move(owed.skipped);
   for (const std::size_t index : owed.skipped_cleanups) plan_->skips[index]->add(observe::Skip::no_value);
   if (!owed.deliveries.empty()) proxy_.needs().outbox.add(std::move(owed.deliveries));
 }
 
 void Exchange::skip_cleanups(observe::Skip why, std::string_view reason) {
-  ending().cleanup_skipped = reason;
+  extra().cleanup_skipped = reason;
   for (observe::SkipCounts* skips : plan_->skips) skips->add(why);
 }
 
-Exchange::Ending& Exchange::ending() {
-  if (!ending_) ending_ = std::make_unique<Ending>();
-  return *ending_;
+Exchange::Extra& Exchange::extra() {
+  if (!extra_) extra_ = std::make_unique<Extra>();
+  return *extra_;
 }
 
 std::chrono::seconds Exchange::come_back_after() const {
@@ -448,12 +448,12 @@ void Exchange::reply(int status, std::string_view message) {
   status_ = status;
   first_byte_ = proxy_.needs().scheduler.now();
   const ErrorReply reply = make_error_reply(status, message, request_id(), head_.fields);
-  const std::string allow = join(allowed_methods_);
+  const std::string allow = extra_ ? join(extra_->allowed_methods) : std::string();
   std::vector<http::Field>& fields = proxy_.fields();
   fields.assign(
       {{"Date", proxy_.date()}, {"Content-Type", reply.content_type}, {"X-Request-Id", request_id()}});
   if (!allow.empty()) fields.push_back({"Allow", allow});
-  if (!challenge_.empty()) fields.push_back({"WWW-Authenticate", challenge_});
+  if (extra_ && !extra_->challenge.empty()) fields.push_back({"WWW-Authenticate", extra_->challenge});
   const std::string retry_after = status == 503 ? std::to_string(come_back_after().count()) : std::string();
   if (!retry_after.empty()) fields.push_back({"Retry-After", retry_after});
   const bool head_only = head_.method == "HEAD";
@@ -498,13 +498,13 @@ void Exchange::close() {
   record.duration = now - started_;
   if (first_byte_) record.first_byte = *first_byte_ - started_;
   if (server_ != nullptr) record.upstream = server_->url;
-  record.tried = tried_;
   if (server_chosen_) record.upstream_duration = server_done_.value_or(now) - *server_chosen_;
-  record.abort = abort_took_;
-  if (ending_) {
-    record.cleanup_ids = ending_->cleanup_ids;
-    record.cleanup_skipped = ending_->cleanup_skipped;
-    record.error = ending_->error;
+  if (extra_) {
+    record.tried = extra_->tried;
+    record.abort = extra_->abort_took;
+    record.cleanup_ids = extra_->cleanup_ids;
+    record.cleanup_skipped = extra_->cleanup_skipped;
+    record.error = extra_->error;
   }
   proxy_.record(route_, record);
   proxy_.remove(*this);

@@ -135,22 +135,19 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   const config::Route* route_ = nullptr;
   const RoutePlan* plan_ = nullptr;  // the route's
   Captures captures_;
-  std::vector<std::string_view> allowed_methods_;
-  bool is_let_in_ = false;
-  std::string user_;            // the name of the token that let it in
-  std::string_view challenge_;  // for WWW-Authenticate of the reply
+  std::string user_;  // the name of the token that let it in
   upstream::Upstream* upstream_ = nullptr;
 
   Phase phase_ = Phase::reading_request;
   bool working_on_ =
       false;  // the client has gone and the work goes on: to its end (finish), or for a while (grace)
   std::optional<Outcome> outcome_;  // once decided
+  bool is_let_in_ = false;
   bool closed_ = false;
 
   std::unique_ptr<upstream::ServerRequest> request_;  // while one is under way
   const config::Server* server_ = nullptr;            // the one chosen last
   const config::Server* sent_to_ = nullptr;           // the last one that the request was sent to
-  std::vector<std::string_view> tried_;               // the URLs of those before server_
   OptionalTime server_chosen_;
   OptionalTime server_done_;
   bool was_reset_ = false;  // by a server that had the request; another was to have it
@@ -172,7 +169,6 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   OptionalTime sign_;  // of the disconnect
   Phase left_in_ = Phase::reading_request;
-  std::optional<Duration> abort_took_;
   bool finished_without_client_ = false;
 
   std::unique_ptr<Timer> timer_;
@@ -187,13 +183,17 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   // What most exchanges have nothing of.
-  struct Ending {
+  struct Extra {
+    std::vector<std::string_view> allowed_methods;  // for Allow of the reply
+    std::string_view challenge;                     // for its WWW-Authenticate
+    std::vector<std::string_view> tried;            // the URLs of the servers before server_
+    std::optional<Duration> abort_took;
     std::vector<std::string> cleanup_ids;
     std::string cleanup_skipped;
     std::string error;
   };
-  Ending& ending();
-  std::unique_ptr<Ending> ending_;
+  Extra& extra();
+  std::unique_ptr<Extra> extra_;
 };
 
 }  // namespace hangup::proxy

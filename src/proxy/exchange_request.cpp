@@ -31,7 +31,7 @@ void Exchange::on_connected(const config::Server& server) {
 }
 
 void Exchange::server_chosen(const config::Server& server) {
-  if (server_ != nullptr && server_ != &server) tried_.push_back(server_->url);
+  if (server_ != nullptr && server_ != &server) extra().tried.push_back(server_->url);
   server_ = &server;
   if (!server_chosen_) server_chosen_ = proxy_.needs().scheduler.now();
 }

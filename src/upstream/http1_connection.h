@@ -46,7 +46,7 @@ class Http1Connection final : public net::Transport::Handler, private net::Event
     ~Owner() = default;
   };
 
-  // `socket` is connecting; `peer` is null for plain text.
+  // `socket` is connecting; `peer` is null for plain text; `method` is good until the request has ended.
   Http1Connection(Owner& owner, std::size_t server, net::Fd socket, std::shared_ptr<net::TlsPeer> peer,
                   User& user, std::string_view method);
 
@@ -102,7 +102,7 @@ class Http1Connection final : public net::Transport::Handler, private net::Event
   unsigned requests_ = 1;
 
   // The request.
-  std::string method_;
+  std::string_view method_;
   http::Framing request_framing_;
   std::string upgrade_;         // that was asked for
   bool tunnel_ = false;         // and granted

@@ -10,9 +10,9 @@ PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver&
       shared_(shared),
       observer_(observer),
       method_(options.method),
-      fresh_(options.fresh),
       key_(options.key.empty() ? std::nullopt : Balancer::Key(Balancer::hash(options.key))),
-      tries_(tries) {}
+      tries_(tries),
+      fresh_(options.fresh) {}
 
 void PooledRequest::start() {
   Pool::Found found = pool_.find_connection(*this);
@@ -56,12 +56,17 @@ void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
     shared_.address_unreachable(server);
     keeps_to_ = server;
   }
-  last_failure_ = std::move(failure);
+  last_failure_ = std::make_unique<const Failure>(std::move(failure));
 }
 
 void PooledRequest::on_none_can_be_opened(Failure failure) {
   none_can_be_opened_ = true;
-  last_failure_ = std::move(failure);
+  last_failure_ = std::make_unique<const Failure>(std::move(failure));
+}
+
+void PooledRequest::on_none_left() {
+  observer_.on_failed(last_failure_ ? *last_failure_
+                                    : Failure{Failure::Kind::unreachable, "the upstream has no server"});
 }
 
 void PooledRequest::on_connect_failed(std::string reason) {

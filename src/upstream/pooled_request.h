@@ -52,7 +52,7 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void on_none_can_be_opened(Failure failure);
   bool none_can_be_opened() const { return none_can_be_opened_; }
   // There is no server left to try.
-  void on_none_left() { observer_.on_failed(last_failure_); }
+  void on_none_left();
 
   std::list<PooledRequest*>::iterator queue_position;
   bool queued = false;
@@ -75,16 +75,16 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   Pool& pool_;
   SharedUpstream& shared_;
   ServerObserver& observer_;
-  const std::string method_;
-  const bool fresh_;
+  const std::string_view method_;
   const Balancer::Key key_;
   Tries& tries_;
-  bool given_up_ = false;
-  std::optional<std::size_t> keeps_to_;  // this server has another address
-  bool none_can_be_opened_ = false;
-  Failure last_failure_{Failure::Kind::unreachable, "the upstream has no server", false};
+  std::optional<std::size_t> keeps_to_;          // this server has another address
+  std::unique_ptr<const Failure> last_failure_;  // to connect; null for none
   Http1Connection* connection_ = nullptr;
   std::size_t server_ = 0;  // of connection_
+  const bool fresh_;
+  bool given_up_ = false;
+  bool none_can_be_opened_ = false;
   bool answered_ = false;
   bool sent_before_ = false;  // sent_anything(), kept when the connection goes
 };

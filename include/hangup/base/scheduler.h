@@ -23,7 +23,7 @@ class Timer {
 
 class Scheduler : public Clock {
  public:
-  // As now(), at less cost, and as old as this turn of the loop: for deadlines.
+  // As now(), at less cost, and as old as this turn of the loop: for deadlines. Its thread's, unlike now().
   virtual MonoTime recent() const { return now(); }
   virtual std::unique_ptr<Timer> make_timer(std::function<void()> on_fire) = 0;
   // Runs `work` on this thread after the callback that is running now has returned, and before the loop waits

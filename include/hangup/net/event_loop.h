@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -101,7 +100,7 @@ class EventLoop final : public Scheduler {
   std::vector<std::move_only_function<void()>> deferred_;
   std::vector<std::move_only_function<void()>> running_;  // of the deferred ones; keeps its memory
   std::function<void()> end_of_turn_;
-  mutable std::optional<MonoTime> recent_;  // the clock was read in this turn
+  mutable OptionalTime recent_;  // when the clock was read in this turn
   std::vector<event*> to_activate_;
   bool stopping_ = false;
 

@@ -66,7 +66,7 @@ struct Tries {
 };
 
 struct RequestOptions {
-  std::string_view method;
+  std::string_view method;  // good until the request has ended
   // No connection that has served another request is taken.
   bool fresh = false;
   // For balance: hash; empty for none. Only looked at during the call.
