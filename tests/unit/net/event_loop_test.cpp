@@ -110,6 +110,71 @@ TEST(EventLoop, DeferredWorkRunsBeforeTheLoopWaitsAgainAndMayDeferMore) {
   EXPECT_EQ(ran, (std::vector{1, 2}));
 }
 
+class NotingSender final : public EventLoop::Sender {
+ public:
+  explicit NotingSender(std::vector<int>& sent, int number = 0) : sent_(sent), number_(number) {}
+  void send_now() override { sent_.push_back(number_); }
+
+ private:
+  std::vector<int>& sent_;
+  int number_;
+};
+
+TEST(EventLoop, SendersAreCalledOnceInTheirOrderBehindDeferredWork) {
+  EventLoop loop;
+  std::vector<int> sent;
+  NotingSender first(sent, 1);
+  NotingSender second(sent, 2);
+  loop.post([&] {
+    loop.send_soon(first);
+    loop.send_soon(second);
+    loop.send_soon(first);
+    EXPECT_TRUE(first.is_due());
+    loop.defer([&] { sent.push_back(0); });
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(sent, (std::vector{0, 1, 2}));
+  EXPECT_FALSE(first.is_due());
+}
+
+TEST(EventLoop, ASenderThatIsGoneIsNotCalled) {
+  EventLoop loop;
+  std::vector<int> sent;
+  auto gone = std::make_unique<NotingSender>(sent, 1);
+  NotingSender stays(sent, 2);
+  loop.post([&] {
+    loop.send_soon(*gone);
+    loop.send_soon(stays);
+    loop.defer([&] { gone.reset(); });
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(sent, std::vector{2});
+}
+
+TEST(EventLoop, ManySendersEndTheTurnSoThatNoneWaitsForAllItsEvents) {
+  EventLoop loop;
+  constexpr std::size_t events = 1000;
+  std::vector<int> sent;
+  std::size_t sent_before_the_last_event = 0;
+  std::vector<std::unique_ptr<NotingSender>> senders;
+  std::vector<std::unique_ptr<Timer>> timers;
+  const MonoTime due = loop.now();
+  for (std::size_t i = 0; i < events; ++i) {
+    senders.push_back(std::make_unique<NotingSender>(sent));
+    timers.push_back(loop.make_timer([&, i] {
+      sent_before_the_last_event = sent.size();
+      loop.send_soon(*senders[i]);
+      if (i + 1 == events) loop.stop();
+    }));
+    timers.back()->set(due);
+  }
+  loop.run();
+  EXPECT_GE(sent_before_the_last_event, events / 2);
+  EXPECT_EQ(sent.size(), events);
+}
+
 TEST(EventLoop, WorkPostedByOtherThreadsAllRuns) {
   EventLoop loop;
   constexpr int each = 1000;
