@@ -17,9 +17,6 @@ namespace {
 constexpr std::size_t input_cap = 64 * 1024;
 // Reads in one turn of the loop: a client that sends without end does not keep others waiting.
 constexpr int reads_per_turn = 4;
-// Of an answer: what waits for the end of the turn of the loop, to go out with what others send. More goes at
-// once: that is not worth to be copied.
-constexpr std::size_t most_held_back = 4 * 1024;
 // How long, and how much, a client may go on sending after the last answer: closing earlier would reset the
 // connection, and the reset can overtake the answer (RFC 9112 section 9.6).
 constexpr auto linger_time = std::chrono::seconds(2);
@@ -368,12 +365,7 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     if (last) http::append_last_chunk(suffix, trailers);
   }
   last_sent_ = last;
-  const bool blocked = !output_.empty() && !is_due();
-  if (!blocked && output_.size() + data.size() + suffix.size() <= most_held_back) {
-    output_.tail().append(data).append(suffix);
-    owner_.loop().send_soon(*this);
-    return !last;
-  }
+  if (output_.hold_back(*this, data, suffix)) return !last;
   if (last) observer_->on_finishing(true);
   const bool all = sent_all(output_.write(*transport_, data, suffix));
   if (last && !all) observer_->on_finishing(false);
@@ -451,10 +443,10 @@ bool Http1Connection::write_probe() {
     } else if (!append_leading_zero()) {
       return false;
     }
-    sent_all(output_.write(*transport_));
-  } else if (is_due()) {
-    sent_all(output_.write(*transport_));
+  } else if (!is_due()) {
+    return true;
   }
+  sent_all(output_.write(*transport_));
   return true;
 }
 
@@ -525,8 +517,7 @@ void Http1Connection::cut() {
   // A body that ends with the connection would look whole after a FIN; anything else is visibly short.
   const bool ends_by_close =
       head_sent_ && format_ == BodyFormat::plain && (tunnel_ || version_ == http::Version::http10);
-  if (ends_by_close) transport_->reset();
-  transport_->forgo_goodbye();
+  ends_by_close ? transport_->reset() : transport_->forgo_goodbye();
   close();
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <optional>
 #include <utility>
 
 #include <hangup/net/event_loop.h>
@@ -55,8 +54,8 @@ class EventLoop::Alarm {
 
   event* event_;
   LoopTimer* owner_ = nullptr;
-  MonoTime wanted_;                // while it has an owner
-  std::optional<MonoTime> armed_;  // not later than wanted_
+  MonoTime wanted_;     // while it has an owner
+  OptionalTime armed_;  // not later than wanted_
 };
 
 class EventLoop::LoopTimer final : public Timer {

@@ -6,6 +6,12 @@
 #include <hangup/net/send_queue.h>
 
 namespace hangup::net {
+namespace {
+
+constexpr std::size_t most_held_back = 4 * 1024;
+
+}  // namespace
+
 std::string& SendQueue::tail() {
   if (bytes_.capacity() == std::string().capacity() && bytes_.empty()) bytes_ = loop_.take_buffer();
   return bytes_;
@@ -33,6 +39,15 @@ IoResult SendQueue::write(Transport& transport, std::string_view more, std::stri
   keep_rest(more);
   keep_rest(suffix);
   return {empty() ? IoResult::Status::ok : IoResult::Status::would_block, result.bytes, 0};
+}
+
+bool SendQueue::hold_back(EventLoop::Sender& sender, std::string_view more, std::string_view suffix) {
+  const bool full = !empty() && !sender.is_due();
+  const std::size_t all = size() + more.size() + suffix.size();
+  if (full || all == 0 || all > most_held_back) return false;
+  tail().append(more).append(suffix);
+  loop_.send_soon(sender);
+  return true;
 }
 
 void SendQueue::took(std::size_t count) {

@@ -15,10 +15,6 @@ constexpr unsigned most_interims = 16;
 // Reads in one turn of the loop: a server that sends without end does not keep others waiting.
 constexpr int reads_per_turn = 4;
 
-// What waits for the end of the turn of the loop, to go out with what others send. More goes at once: that is
-// not worth to be copied.
-constexpr std::size_t most_held_back = 4 * 1024;
-
 constexpr http::HeadLimits response_limits{.head_bytes = 64 * 1024, .fields = 200, .target_bytes = 0};
 
 }  // namespace
@@ -244,13 +240,7 @@ bool Http1Connection::send_body(std::string_view data, bool last, std::span<cons
     if (last) http::append_last_chunk(suffix, trailers);
   }
   fin_after_all_ = tunnel_ && last;
-  const bool blocked = !output_.empty() && !is_due();
-  const std::size_t size = output_.size() + data.size() + suffix.size();
-  if (!blocked && size > 0 && size <= most_held_back) {
-    output_.tail().append(data).append(suffix);
-    owner_.loop().send_soon(*this);
-    return true;
-  }
+  if (output_.hold_back(*this, data, suffix)) return true;
   const bool all = sent_all(output_.write(transport_, data, suffix));
   if (all) end_of_tunnel();
   return all;

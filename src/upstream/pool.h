@@ -38,7 +38,7 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   bool tried(const Tries& tries, std::size_t server) const;
   // By `retries`, for what these tries come from; takes it from the budget and counts it.
   bool may_retry(Tries& tries, RetryCause cause, int status);
-  MonoTime now() const { return loop_.recent(); }
+  MonoTime recent() const { return loop_.recent(); }
   SharedUpstream::Requests& counts() { return counts_; }
 
  private:

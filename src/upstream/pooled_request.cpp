@@ -40,7 +40,7 @@ void PooledRequest::on_found(Http1Connection& connection, bool connected) {
 }
 
 void PooledRequest::on_connected() {
-  shared_.connected(server_, pool_.now());
+  shared_.connected(server_, pool_.recent());
   pool_.counts().on_new.add();
   observer_.on_connected(server(server_));
 }
@@ -49,7 +49,7 @@ void PooledRequest::on_unreachable(std::size_t server, Failure failure) {
   tries_.failed.resize(shared_.config().servers.size());
   ++tries_.failed[server];
   if (pool_.tried(tries_, server)) {
-    shared_.unreachable(server, pool_.now(), failure.message);
+    shared_.unreachable(server, pool_.recent(), failure.message);
     keeps_to_.reset();
     given_up_ = !pool_.may_retry(tries_, RetryCause::connect, 0);
   } else {
@@ -89,7 +89,7 @@ void PooledRequest::give_up_connecting() {
 
 void PooledRequest::on_response_head(http::ResponseHead head) {
   answered_ = true;
-  shared_.answered(server_, head.status, pool_.now());
+  shared_.answered(server_, head.status, pool_.recent());
   observer_.on_response_head(std::move(head));
 }
 
@@ -100,7 +100,7 @@ void PooledRequest::on_response_body(std::string_view data, bool last, const htt
 
 void PooledRequest::on_connection_failed(Failure failure) {
   drop_connection();
-  if (!answered_ && !failure.stale_connection) shared_.failed(server_, pool_.now(), failure.message);
+  if (!answered_ && !failure.stale_connection) shared_.failed(server_, pool_.recent(), failure.message);
   observer_.on_failed(failure);
 }
 

@@ -25,7 +25,9 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void pause_response(bool paused) override {
     if (connection_ != nullptr) connection_->pause_response(paused);
   }
-  void head_is_overdue() override { shared_.failed(server_, pool_.now(), "no response head came in time"); }
+  void head_is_overdue() override {
+    shared_.failed(server_, pool_.recent(), "no response head came in time");
+  }
   bool may_retry(RetryCause cause, int status) override;
   void abort() override;
   bool sent_anything() const override {

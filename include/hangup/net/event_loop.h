@@ -38,6 +38,7 @@ class EventLoop final : public Scheduler {
   MonoTime now() const override;
   MonoTime recent() const override;
   WallTime wall() const override;
+
   // Somebody with something to send that may wait for the end of the turn of the loop.
   class Sender {
    public:

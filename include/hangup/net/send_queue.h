@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include <hangup/net/event_loop.h>
 #include <hangup/net/transport.h>
 
 namespace hangup::net {
@@ -21,6 +22,9 @@ class SendQueue {
   // Hands what is queued, then `more` and `suffix`, to the socket in one call; what it does not take is
   // queued. The result tells of that call: failed, or ok when nothing is left, or would_block.
   IoResult write(Transport& transport, std::string_view more = {}, std::string_view suffix = {});
+  // Queues that too, for `sender` to write at the end of the turn of the loop, with what others send. False,
+  // and nothing was done, when it is not little, which is not worth to be copied, or when the socket is full.
+  bool hold_back(EventLoop::Sender& sender, std::string_view more, std::string_view suffix);
   void clear();
 
  private:

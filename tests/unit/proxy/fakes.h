@@ -86,8 +86,9 @@ class FakeClient final : public downstream::ClientStream {
     if (is_last && holds_back) return false;
     if (is_last) observer->on_finishing(true);
     if (data.size() <= room && unsent == 0) return true;
-    unsent += data.size() - std::min(room, data.size());
-    room -= std::min(room, data.size());
+    const std::size_t taken = std::min(room, data.size());
+    unsent += data.size() - taken;
+    room -= taken;
     if (is_last) observer->on_finishing(false);
     return false;
   }
