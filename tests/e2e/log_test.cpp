@@ -43,10 +43,15 @@ class Logs : public AdminTest {
   void wait_for_log_of_people(const std::string& text) const {
     eventually(text, [&] { return hangup->log().contains(text); });
   }
-  double dropped() const {
+  double metric(const std::string& name) const {
     const std::string metrics = page("/metrics").body;
-    const std::string name = "\nhangup_access_log_dropped_total ";
-    return std::stod(metrics.substr(metrics.find(name) + name.size()));
+    const std::string line = "\n" + name + " ";
+    return std::stod(metrics.substr(metrics.find(line) + line.size()));
+  }
+  double dropped() const { return metric("hangup_access_log_dropped_total"); }
+  // A client may have its answer before the line of it is written.
+  void wait_for_lines() const {
+    eventually("all exchanges have ended", [&] { return metric("hangup_exchanges_in_flight") == 0; });
   }
 
  private:
@@ -127,12 +132,15 @@ TEST_F(Logs, ChangePathAndFormatByAReload) {
 TEST_F(Logs, AreSwitchedOffAndOnByAReload) {
   const std::string on =
       with_log(fmt::format("path: \"{}\", format: '{{request.path}}'", file("access.log")));
-  hangup = std::make_unique<Hangup>(configuration() + "access_log: off\n");
+  const std::string off = configuration() + "admin: {address: \"127.0.0.1:0\"}\naccess_log: off\n";
+  hangup = std::make_unique<Hangup>(off);
   ask_quickly(1);
+  wait_for_lines();
   EXPECT_FALSE(std::filesystem::exists(file("access.log")));
   ASSERT_TRUE(hangup->reload(on));
   ask_quickly(2);
-  ASSERT_TRUE(hangup->reload(configuration() + "access_log: off\n"));
+  wait_for_lines();
+  ASSERT_TRUE(hangup->reload(off));
   ask_quickly(1);
   hangup->stop();
   EXPECT_THAT(lines(file("access.log")), ElementsAre("/quick", "/quick"));
