@@ -118,6 +118,7 @@ TEST_F(Logs, ChangePathAndFormatByAReload) {
   ask_quickly(2);
   leave(1);
   eventually("the lines", [&] { return lines(file("two")).size() == 3; });
+  wait_for("hangup_cleanups_delivered_total{cleanup=\"stop\"}", 1);  // a line of it would be one of three's
   ASSERT_TRUE(hangup->reload(with_log(fmt::format("path: \"{}\"", file("three")))));
   ask_quickly(1);
   leave(2);
