@@ -1,5 +1,6 @@
 #include "app/crashed_exchanges.h"
 #include "app/generation.h"
+#include "app/libevent_log.h"
 #include "app/next_generation.h"
 #include "app/systemd.h"
 #include "app/worker.h"
@@ -14,6 +15,7 @@
 #include <filesystem>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -107,6 +109,7 @@ class Server::Impl {
   std::shared_ptr<const config::Config> config_;
   const std::shared_ptr<const InheritedSockets> inherited_;
   observe::Loggers loggers_;
+  std::optional<LibeventLog> libevent_log_;
   std::shared_ptr<const cleanup::Credentials> credentials_;
   std::unique_ptr<cleanup::Outbox> outbox_;
   observe::Metrics metrics_;
@@ -127,6 +130,7 @@ Result<void> Server::Impl::start() {
   auto loggers = observe::open_loggers(config_->access_log, config_->log);
   if (!loggers) return std::unexpected(loggers.error());
   loggers_ = std::move(*loggers);
+  libevent_log_.emplace(loggers_.log);
   if (::geteuid() == 0) {
     loggers_.log->warn(
         "hangup runs as root, which it never needs: run it as a user of its own; for ports below 1024 give "
