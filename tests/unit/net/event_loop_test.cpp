@@ -25,7 +25,7 @@ TEST(EventLoop, TimersFireInOrderAndNotBeforeTheirTime) {
     fired.push_back(1);
     EXPECT_GE(loop.now() - start, 1ms);
   });
-  // They keep their order if both were set in time, and lie further apart than libevent's clock steps (10 ms).
+  // They keep their order if both were set in time and lie further apart than libevent's clock steps: 10 ms.
   do {
     start = loop.now();
     second->set(start + 30ms);
