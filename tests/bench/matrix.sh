@@ -5,7 +5,7 @@
 # One row: its name, and of each proxy what it found and how fast.
 measure_matrix_row() {  # ROW plain|tls COUNT
   local proxy ports=() did found p50 p99 taken
-  for proxy in "${proxies[@]}"; do
+  for proxy in "${in_turns[@]}"; do
     ports+=("$([ "$2" = tls ] && echo "${tls_port_of[$proxy]}" || echo "${port_of[$proxy]}")" "${matrix_upstream_port[$proxy]}")
   done
   printf '%-13s' "$1"
@@ -21,10 +21,11 @@ measure_matrix_row() {  # ROW plain|tls COUNT
 
 declare -A matrix_upstream_port
 measure_matrix() {
-  local proxy row kind count pid apart=()
+  local proxy row kind count pid apart=() in_turns=("${proxies[@]}")
+  case " ${proxies[*]} " in *" hangup "*) in_turns+=(hangup-abort) ;; esac
   # shellcheck disable=SC2034  # start_hangup and start_haproxy look at it
   local with_tls=1
-  for proxy in "${proxies[@]}"; do
+  for proxy in "${in_turns[@]}"; do
     matrix_upstream_port[$proxy]=$(free_port)
     if [ "$proxy" = nginx ]; then  # with nothing that would hold back what streams
       # shellcheck disable=SC2016  # nginx's variables
@@ -41,17 +42,17 @@ measure_matrix() {
   if taskset -c 0,1 true 2>/dev/null; then
     echo "clients and upstream on one processor, the proxies on another"
     apart=(taskset -c 0)
-    for proxy in "${proxies[@]}"; do
+    for proxy in "${in_turns[@]}"; do
       for pid in $(pids "$proxy"); do taskset -acp 1 "$pid" >/dev/null; done
     done
   fi
   printf '%-13s' row
-  printf ' %-30s' "${proxies[@]}"
+  printf ' %-30s' "${in_turns[@]}"
   echo
   while read -r row kind; do
     count=$matrix_count
     [ "$row" != unread-fin ] || count=$((matrix_count / 10 + 1))  # each waits until nothing more is taken
     measure_matrix_row "$row" "${kind:-plain}" "$count"
   done < <("$bin/bench_matrix" rows)
-  for proxy in "${proxies[@]}"; do stop "$proxy"; done
+  for proxy in "${in_turns[@]}"; do stop "$proxy"; done
 }

@@ -182,15 +182,15 @@ EOF
   start haproxy "$port" haproxy -db -f "$dir/haproxy.cfg"
 }
 
-start_hangup() {  # UPSTREAM-PORT [RECEIVER-PORT [STORE [WORKERS]]]
-  local port cleanup=none tls=
+start_hangup() {  # UPSTREAM-PORT [RECEIVER-PORT [STORE [WORKERS]]]; with_tls and half_close are its caller's
+  local port cleanup=none tls='' name=hangup${half_close:+-$half_close}
   port=$(free_port)
   if [ "${with_tls:-}" ]; then
-    tls_port_of[hangup]=$(free_port)
-    tls="- {address: 127.0.0.1:${tls_port_of[hangup]}, tls: {certificates: [{cert: $dir/certificate.pem, key: $dir/key.pem}]}}"
+    tls_port_of[$name]=$(free_port)
+    tls="- {address: 127.0.0.1:${tls_port_of[$name]}, tls: {certificates: [{cert: $dir/certificate.pem, key: $dir/key.pem}]}}"
   fi
   [ $# -eq 1 ] || cleanup="{url: \"http://127.0.0.1:$2/stop/{request.id}\"}"
-  cat >"$dir/hangup.yaml" <<EOF
+  cat >"$dir/$name.yaml" <<EOF
 workers: ${4:-1}
 listeners:
   - address: 127.0.0.1:$port
@@ -203,14 +203,17 @@ routes:
   - name: bench
     match: {path: "/*"}
     upstream: bench
-    on_disconnect: {cleanup: $cleanup}
-outbox: {path: $dir/outbox.db, store: ${3:-sqlite}}
-access_log: {path: $dir/hangup-access.log}
+    on_disconnect: {half_close: ${half_close:-probe}, cleanup: $cleanup}
+outbox: {path: $dir/$name-outbox.db, store: ${3:-sqlite}}
+access_log: {path: $dir/$name-access.log}
 log: {path: stderr, level: warn}
 shutdown: {drain: 1s}
 EOF
-  start hangup "$port" "$hangup" run -c "$dir/hangup.yaml"
+  start "$name" "$port" "$hangup" run -c "$dir/$name.yaml"
 }
+
+# As nginx and haproxy are: a FIN is not looked into.
+start_hangup-abort() { local half_close=abort && start_hangup "$@"; }
 
 proxies=()
 with_tuned=()
