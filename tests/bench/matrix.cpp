@@ -1,6 +1,6 @@
 // bench_matrix: is the client and the upstream of several proxies at once, so that one clock measures how
 // long after the client has left the upstream sees its connection closed. Clients leave one after the other,
-// by turns of each proxy, in one row of the matrix of disconnects: what the exchange was doing, what the
+// one of each proxy by turns, in one row of the matrix of disconnects: what the exchange was doing, what the
 // client had sent behind its request, how it left.
 #include "io.h"
 
@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <random>
 #include <thread>
 
 namespace {
@@ -290,8 +291,13 @@ int main(int argc, char** argv) {
     const auto port = [&](int index) { return static_cast<std::uint16_t>(bench::number(argv[index])); };
     subjects.emplace_back(port(i), port(i + 1));
   }
+  // Whoever comes behind a proxy shares the processor with what that one has left to do: so by lot.
+  std::vector<Subject*> turns;
+  for (Subject& subject : subjects) turns.push_back(&subject);
+  std::mt19937 random(1);
   for (auto left = bench::number(argv[2]); left > 0; --left) {
-    for (Subject& subject : subjects) subject.try_once(*row, tls.get());
+    std::ranges::shuffle(turns, random);
+    for (Subject* subject : turns) subject->try_once(*row, tls.get());
   }
   for (Subject& subject : subjects) subject.print();
 }
