@@ -399,7 +399,7 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
   }
   call_cleanup();
   leave_journal();
-  if (!first_byte_) return reply(status, message);
+  if (!first_byte_ && status != 0) return reply(status, message);
   bytes_out_ = stream_->body_bytes_sent();  // cut short, visibly
   std::exchange(stream_, nullptr)->cut();
   close();

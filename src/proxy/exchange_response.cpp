@@ -170,7 +170,7 @@ void Exchange::pause_response() {
 }
 
 void Exchange::on_response_drained() {
-  if (!request_ || (phase_ != Phase::streaming_response && phase_ != Phase::tunnel)) return;
+  if (!request_ || !response_paused_) return;
   response_paused_ = false;
   request_->pause_response(false);
   wait_at_most(idle_limit());
@@ -188,6 +188,7 @@ void Exchange::on_response_timeout() {
     std::exchange(stream_, nullptr)->cut();
     return close();
   }
+  if (!first_byte_) status_ = 408;  // that it took nothing of interim responses is no use telling it
   end(Outcome::client_timeout, 0, {}, "the client took nothing of the response for too long");
 }
 

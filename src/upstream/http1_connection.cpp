@@ -46,8 +46,9 @@ void Http1Connection::on_ready(net::Readiness ready) {
   if (ready.fin) fin_ = true;
   if (state_ == State::connecting && ((!ready.writable && !ready.fin) || !finish_connect())) return;
   if (state_ == State::handshake && !finish_handshake()) return;
-  if (state_ == State::busy && ready.writable && !output_.empty()) flush();
+  // In this order: what has come before the first byte of a request was sent is no answer to it.
   if (state_ == State::busy && unread_ && !paused_) read();
+  if (state_ == State::busy && ready.writable && !output_.empty()) flush();
   if (state_ == State::idle && unread_) {
     // Nothing is due from the server: whatever came, even a FIN, ends the connection.
     char byte = 0;
@@ -108,6 +109,9 @@ void Http1Connection::read() {
         return fail(Failure::Kind::reset,
                     "the server's connection broke: " + transport_.explain(result.error));
       case net::IoResult::Status::ok:
+        // It belongs to the request before, or to none: whoever has the connection now must not get it.
+        if (reused() && !sent_anything_)
+          return fail(Failure::Kind::reset, "the server sent something that it was not asked for");
         any_response_ = true;
         if (result.bytes < buffer.size()) unread_ = false;
         take(buffer.first(result.bytes));
@@ -181,6 +185,7 @@ void Http1Connection::read_body(std::span<char>& bytes) {
     const auto step = decoder_.decode({bytes.data(), bytes.size()});
     if (!step) {
       if (!run.empty()) user_->on_response_body(run.bytes(), false, decoder_.trailers());
+      if (state_ != State::busy) return;  // its user has had enough
       return fail(Failure::Kind::invalid, "the server's response body is not HTTP: " + step.error().message);
     }
     if (step->consumed == 0) break;

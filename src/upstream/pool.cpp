@@ -15,6 +15,14 @@ namespace {
 // Of one server, by one request: each may take the whole of timeouts.connect.
 constexpr std::size_t most_addresses_tried = 3;
 
+// For another worker to take what it is to have.
+constexpr auto way_time = std::chrono::milliseconds(1);
+// How often those who wait look by themselves, for what no event tells of: a server that is tried again
+// because it was down for long enough.
+constexpr auto look_again = std::chrono::seconds(1);
+// Requests at the front of the queue that can't use what is free, for those behind them that can.
+constexpr std::size_t most_passed_over = 64;
+
 bool sends_again(const config::Upstream& config) {
   const config::Retries& retries = config.retries;
   return config.servers.size() > 1 && retries.attempts > 0 &&
@@ -34,9 +42,10 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
       address_turns_(shared_->config().servers.size()),
       balancer_(*shared_, shared_->next_pool(), std::random_device()()),
       retries_anything_(sends_again(shared_->config())),
-      idle_timer_(loop.make_timer([this] { close_expired(); })) {
+      idle_timer_(loop.make_timer([this] { close_expired(); })),
+      queue_timer_(loop.make_timer([this] { look_after_queue(); })) {
   addresses_ = shared_->addresses().all();
-  shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
+  worker_ = shared_->add_worker([this, alive = std::weak_ptr(alive_)] {
     loop_.post([this, alive] {
       if (alive.expired()) return;
       follow_reload();
@@ -47,7 +56,12 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
   });
 }
 
-Pool::~Pool() = default;
+Pool::~Pool() {
+  shared_->remove_worker(worker_);
+  for (Connections& idle : idle_) {
+    while (!idle.empty()) idle.back()->close();  // other workers may still have use for its place
+  }
+}
 
 std::unique_ptr<ServerRequest> Pool::request(ServerObserver& observer, Tries& tries,
                                              const RequestOptions& options) {
@@ -209,6 +223,7 @@ bool Pool::tried(const Tries& tries, std::size_t server) const {
 
 bool Pool::enqueue(PooledRequest& request) {
   if (!shared_->try_queue()) return false;
+  if (queue_.empty() && !gives_way_) queue_timer_->set(loop_.recent() + look_again);
   request.queue_position = queue_.insert(queue_.end(), &request);
   request.queued = true;
   ++request.times_queued;
@@ -222,20 +237,54 @@ void Pool::leave_queue(PooledRequest& request) {
 }
 
 void Pool::serve_queue() {
-  while (!queue_.empty()) {
-    PooledRequest& first = *queue_.front();
-    const unsigned times_queued = first.times_queued;
-    switch (find_connection(first)) {
+  std::size_t passed_over = 0;
+  while (!gives_way_ && passed_over < std::min(queue_.size(), most_passed_over)) {
+    PooledRequest& next = **std::next(queue_.begin(), static_cast<std::ptrdiff_t>(passed_over));
+    const unsigned times_queued = next.times_queued;
+    switch (find_connection(next)) {
       case Found::connection:
         break;
       case Found::none_free:
-        if (first.times_queued != times_queued) first.on_queued_again();
-        return;
+        if (next.times_queued != times_queued) {
+          next.on_queued_again();
+        } else {
+          ++passed_over;
+        }
+        if (!anything_free()) return;
+        break;
       case Found::none_left:
-        first.on_none_left();
+        next.on_none_left();
         break;
     }
   }
+}
+
+bool Pool::anything_free() const {
+  for (std::size_t server = 0; server < idle_.size(); ++server) {
+    if (!idle_[server].empty() || shared_->has_room(server)) return true;
+  }
+  return false;
+}
+
+// By turns, while requests wait here as well: a worker whose queue is never empty would keep everything.
+bool Pool::is_for_others() {
+  if (shared_->waiting() <= queue_.size()) return false;
+  others_turn_ = queue_.empty() || !others_turn_;
+  return others_turn_;
+}
+
+// We are awake, and would always be first.
+void Pool::give_way() {
+  gives_way_ = true;
+  queue_timer_->set(loop_.recent() + way_time);
+}
+
+void Pool::look_after_queue() {
+  gives_way_ = false;
+  serve_queue();
+  if (queue_.empty()) return;
+  if (shared_->anything_idle()) shared_->wake_workers();
+  queue_timer_->set(loop_.recent() + look_again);
 }
 
 // ---- Connections that come free
@@ -245,7 +294,8 @@ void Pool::on_reusable(Http1Connection& connection) {
   if (connection.tls_version != shared_->tls_version()) return connection.close();
   follow_names();
   if (!leads_to_server(connection)) return connection.close();
-  const bool for_others = queue_.empty() && shared_->anybody_waits();
+  const bool for_others = is_for_others();
+  if (for_others) give_way();
   if (for_others || !shared_->try_keep(server)) return connection.close();
   const bool first = std::ranges::all_of(idle_, &Connections::empty);
   connection.idle_since = loop_.recent();
@@ -258,7 +308,11 @@ void Pool::on_reusable(Http1Connection& connection) {
 void Pool::on_closed(Http1Connection& connection) {
   const std::size_t server = connection.server();
   Connections& from = connection.pooled ? idle_[server] : busy_;
-  if (connection.pooled) shared_->no_longer_kept(server);
+  if (connection.pooled) {
+    shared_->no_longer_kept(server);
+  } else if (!gives_way_ && is_for_others()) {
+    give_way();
+  }
   const auto self = connection.self;
   loop_.defer([gone = std::move(*self)] {});
   from.erase(self);

@@ -34,6 +34,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   // False when the queue is full.
   bool enqueue(PooledRequest& request);
   void leave_queue(PooledRequest& request);
+  // What has come free here is for the requests that wait at other workers, for this moment.
+  bool gives_way() const { return gives_way_; }
   // All of the server's addresses that one request may try have failed.
   bool tried(const Tries& tries, std::size_t server) const;
   // By `retries`, for what these tries come from; takes it from the budget and counts it.
@@ -58,6 +60,11 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   Found choose(const PooledRequest& request, bool idle_only, Choice& choice);
   bool use(const Choice& choice, PooledRequest& request);
   void serve_queue();
+  bool anything_free() const;
+  bool is_for_others();
+  void give_way();
+  // What no event tells of.
+  void look_after_queue();
   void give_up_idle();
   // Null for plain text. The server's TLS session is resumed by the next connection.
   std::shared_ptr<net::TlsPeer> peer(std::size_t server);
@@ -81,10 +88,14 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   unsigned addresses_version_ = 0;
   std::vector<std::size_t> address_turns_;  // a server each
   std::list<PooledRequest*> queue_;
+  bool gives_way_ = false;
+  bool others_turn_ = false;
   Balancer balancer_;
   const bool retries_anything_;  // by `retries`, beyond connecting
   std::unique_ptr<Timer> idle_timer_;
+  std::unique_ptr<Timer> queue_timer_;                    // while anybody waits, or it gives way
   std::shared_ptr<int> alive_ = std::make_shared<int>();  // for wake-ups that arrive too late
+  SharedUpstream::Workers::iterator worker_;
 };
 
 }  // namespace hangup::upstream

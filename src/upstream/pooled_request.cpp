@@ -15,14 +15,14 @@ PooledRequest::PooledRequest(Pool& pool, SharedUpstream& shared, ServerObserver&
       fresh_(options.fresh) {}
 
 void PooledRequest::start() {
-  Pool::Found found = pool_.find_connection(*this);
+  Pool::Found found = pool_.gives_way() ? Pool::Found::none_free : pool_.find_connection(*this);
   if (found == Pool::Found::none_free) {
     if (!pool_.enqueue(*this)) {
       return observer_.on_failed(
           {Failure::Kind::overloaded, "the queue for a connection to the upstream is full", false});
     }
-    found = pool_.find_connection(
-        *this);  // one may have closed before we were counted as waiting: it woke nobody
+    // One may have closed before we were counted as waiting: it woke nobody.
+    if (!pool_.gives_way()) found = pool_.find_connection(*this);
   }
   if (found == Pool::Found::none_left) return on_none_left();
   if (found == Pool::Found::connection) return;

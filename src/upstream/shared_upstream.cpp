@@ -136,6 +136,7 @@ void SharedUpstream::inherit(const SharedUpstream& before) {
 
 void SharedUpstream::came_up(std::size_t server, MonoTime now) {
   servers_[server].came_up_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  if (anybody_waits()) wake_workers();
 }
 
 double SharedUpstream::share(std::size_t server, MonoTime now) const {
@@ -178,9 +179,14 @@ UpstreamState SharedUpstream::state(MonoTime now) const {
   return state;
 }
 
-void SharedUpstream::add_worker(std::function<void()> wake) {
+SharedUpstream::Workers::iterator SharedUpstream::add_worker(std::function<void()> wake) {
   const std::scoped_lock lock(mutex_);
-  workers_.push_back(std::move(wake));
+  return workers_.insert(workers_.end(), std::move(wake));
+}
+
+void SharedUpstream::remove_worker(Workers::iterator worker) {
+  const std::scoped_lock lock(mutex_);
+  workers_.erase(worker);
 }
 
 void SharedUpstream::wake_workers() {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,6 +48,9 @@ class SharedUpstream {
   bool try_keep(std::size_t server);
   void no_longer_kept(std::size_t server) { servers_[server].idle.fetch_sub(1); }
 
+  // Of connections.max. Not taken: it may be gone.
+  bool has_room(std::size_t server) const { return servers_[server].open.load() < config_->connections.max; }
+
   // Some worker keeps a connection idle.
   bool anything_idle() const;
 
@@ -66,6 +70,7 @@ class SharedUpstream {
   bool try_queue();
   void left_queue() { waiting_.fetch_sub(1); }
   bool anybody_waits() const { return waiting_.load() != 0; }
+  std::size_t waiting() const { return waiting_.load(); }  // of all workers
 
   // A server is up unless one of these says otherwise:
   // - its name was never found;
@@ -108,7 +113,8 @@ class SharedUpstream {
     (found ? servers_[server].names_found : servers_[server].names_not_found).add();
   }
 
-  // The server is up again: its slow start begins. Whoever finds out, says so here.
+  // The server is up again: its slow start begins, and those who wait may go there. Whoever finds out, says
+  // so here.
   void came_up(std::size_t server, MonoTime now);
   // What it gets of its weight now: rises from a tenth to 1 over slow_start. A server that is tried again,
   // and has not been connected to yet, stands at the tenth.
@@ -129,7 +135,9 @@ class SharedUpstream {
 
   // `wake` is called on any thread: somebody may have a connection now, or should give up one that it keeps
   // idle.
-  void add_worker(std::function<void()> wake);
+  using Workers = std::list<std::function<void()>>;
+  Workers::iterator add_worker(std::function<void()> wake);
+  void remove_worker(Workers::iterator worker);
   void wake_workers();
 
  private:
@@ -156,8 +164,8 @@ class SharedUpstream {
   std::atomic<std::size_t> waiting_ = 0;
   std::atomic<unsigned> tls_version_ = 0;
   std::mutex mutex_;
-  std::shared_ptr<const net::TlsClient> tls_;   // guarded by mutex_
-  std::vector<std::function<void()>> workers_;  // guarded by mutex_
+  std::shared_ptr<const net::TlsClient> tls_;  // guarded by mutex_
+  Workers workers_;                            // guarded by mutex_
 };
 
 }  // namespace hangup::upstream

@@ -1,8 +1,12 @@
 // Clients that are too slow, and connections that are left idle.
 #include "e2e/fixture.h"
 
+#include <gmock/gmock.h>
+
 namespace hangup::test {
 namespace {
+
+using testing::HasSubstr, testing::Not;
 
 using ClientTimeout = EndToEnd;
 
@@ -59,6 +63,21 @@ TEST_F(ClientTimeout, OfAReaderAbortsTheUpstream) {
   const Json exchange = only_exchange();
   expect_end(exchange, "client_timeout", "streaming_response", 200);
   only_call(exchange);
+}
+
+// There is nothing that it could be told.
+TEST_F(ClientTimeout, OfOneThatTakesNoInterimResponsesIsNoResponse) {
+  const std::string hints =
+      "HTTP/1.1 103 Early Hints\r\nLink: </" + std::string(60 * 1024, 'x') + ">\r\n\r\n";
+  upstream.on("/work", Script().send_times(hints, 16));
+  const TempDir dir;  // a UNIX socket takes little without a reader
+  const std::string where = "unix:" + (dir / "in.sock").string();
+  start({.address = where, .listener = "timeouts: {write_idle: 300ms}"});
+  Client client(address(where));
+  client.send(get("/work"));
+  upstream.wait_for_close(upstream.wait_for_request("/work"));
+  expect_end(only_exchange(), "client_timeout", "awaiting_response", 408);
+  EXPECT_THAT(client.read_to_close(), Not(HasSubstr("HTTP/1.1 0")));
 }
 
 TEST_F(ClientTimeout, OfASlowButSteadyReaderIsNone) {

@@ -56,6 +56,22 @@ TEST_F(Heartbeat, IsACommentOfAnEventStreamBetweenItsLines) {
   EXPECT_THAT(response.body, ::testing::ContainsRegex("^data: x\n(:\n)+data: unfinished\n\n(:\n)*$"));
 }
 
+// Whatever the client's version, and so the framing in which they go out.
+TEST_F(Heartbeat, DoesNotPutOffTheEndOfAServerThatSendsNothing) {
+  upstream.on("/work",
+              Script().send(chunked_head(200, {{"Content-Type", "text/event-stream"}}) + chunk("x\n")));
+  start({.upstream = "timeouts: {idle: 1s}", .route = "heartbeat: {every: 100ms, kind: comment}"});
+  for (const std::string version : {"1.0", "1.1"}) {
+    Client client = connect();
+    client.send("GET /work HTTP/" + version + "\r\nHost: test.example\r\n\r\n");
+    client.wait_for_close();
+  }
+  drain();
+  const std::vector<Json> exchanges = hangup->access_log("exchange");
+  EXPECT_EQ(exchanges.size(), 2U);
+  for (const Json& exchange : exchanges) expect_end(exchange, "upstream_timeout", "streaming_response", 200);
+}
+
 TEST_F(Heartbeat, IsAnEmptyLineWhereTheRouteSaysSo) {
   upstream.on("/work",
               Script()

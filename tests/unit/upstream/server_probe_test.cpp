@@ -101,6 +101,16 @@ TEST_F(ServerProbeTest, FailsWhenNothingListensThere) {
   EXPECT_THAT(absent.reason, HasSubstr("No such file"));
 }
 
+// Its body is not read to its end, and nobody is told any more how it ends.
+TEST_F(ServerProbeTest, SurvivesABodyThatIsTooLongAndThenBroken) {
+  test::MockUpstream server;
+  server.on("/healthz", test::Script().after_body().send(
+                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" +
+                            std::string(0x11170, 'x') + "\r\nZZ\r\n"));
+  EXPECT_EQ(check(server.where()).verdict, Verdict::passed);
+  finish(server);
+}
+
 TEST_F(ServerProbeTest, FailsWhenTheAnswerIsNotHttpOrNone) {
   test::MockUpstream server;
   server.on("/healthz",
