@@ -81,7 +81,9 @@ std::string_view Arrival::peek(std::size_t most) {
     count = ::recv(arrived_.transport->fd(), buffer.data(), buffer.size(), MSG_PEEK);
   } while (count < 0 && errno == EINTR);
   if (count > 0) return {buffer.data(), static_cast<std::size_t>(count)};
-  if (count == 0 || errno != EAGAIN) fail("it has left", true);
+  // Of a socket that the kernel has no room to watch, no event would tell what comes.
+  const bool gone = count == 0 || errno != EAGAIN || arrived_.transport->peer_state() == net::PeerState::gone;
+  if (gone) fail("it has left", true);
   return {};
 }
 

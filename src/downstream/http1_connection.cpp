@@ -227,6 +227,7 @@ std::size_t Http1Connection::read_head(std::string_view bytes) {
     return *size;
   }
   seat_->announce([this, &head] { owner_.sink().on_request(*this, std::move(head)); });
+  if (fin_ && state_ == State::exchange) fin_told_ = true;  // by half_closed()
   return *size;
 }
 
@@ -260,7 +261,8 @@ void Http1Connection::pause_request(bool paused) {
   if (paused_ == paused || state_ != State::exchange) return;
   paused_ = paused;
   set_body_deadline();
-  if (!paused && !processing_ && (unread_ || !input_.empty())) transport_->poke();
+  // Of a tunnel that opens, the client's side may have ended already.
+  if (!paused && !processing_ && (unread_ || !input_.empty() || (tunnel_ && read_end_))) transport_->poke();
 }
 
 void Http1Connection::refuse(const Refusal& refusal, http::RequestHead head) {
@@ -311,6 +313,11 @@ void Http1Connection::send_interim(int status, std::span<const http::Field> fiel
 void Http1Connection::send_head(const ResponseStart& start) {
   head_sent_ = true;
   tunnel_ = start.status == 101;
+  if (tunnel_ && overflow_) {  // what the client sent ahead was not all kept: no tunnel with a hole in it
+    dead_ = true;
+    sign_ = owner_.loop().now();
+    transport_->poke();
+  }
   keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_ && !tunnel_;
   std::string& out = output_.tail();
   http::append_response_start(out, start.status, start.reason, start.fields);
@@ -424,7 +431,7 @@ std::uint64_t Http1Connection::body_bytes_sent() const {
 bool Http1Connection::probe() {
   if (transport_->tls() != nullptr) return false;
   // Of a UNIX socket the kernel tells by itself, and an event comes when the client closes.
-  if (client_->ip == "unix") return transport_->peer_state() == net::PeerState::half_closed;
+  if (transport_->is_unix()) return transport_->peer_state() == net::PeerState::half_closed;
   fin_sign_ = sign_;
   // A client on this machine has answered before the write returns.
   if (!write_probe() || transport_->peer_state() == net::PeerState::gone) return false;
@@ -541,7 +548,7 @@ void Http1Connection::drain(MonoTime newcomers_until) {
 }
 
 void Http1Connection::look_for_silence(Duration limit) {
-  if (state_ != State::exchange || client_->ip == "unix") return;
+  if (state_ != State::exchange || transport_->is_unix()) return;
   if (transport_->unacknowledged().bytes == 0 || !transport_->peer_silent_for(limit)) return;
   sign_ = owner_.loop().now();
   client_gone();

@@ -111,6 +111,13 @@ IoResult Transport::write(std::span<const iovec> pieces) {
   }
 }
 
+bool Transport::is_unix() const {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  ::getsockopt(socket_.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size);
+  return domain == AF_UNIX;
+}
+
 PeerState Transport::peer_state() const {
   if (unwatched_ != 0) return PeerState::gone;
   pollfd query{socket_.get(), POLLRDHUP, 0};

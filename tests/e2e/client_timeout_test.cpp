@@ -99,7 +99,7 @@ TEST_F(ClientTimeout, OfASlowButSteadyReaderIsNone) {
 
 TEST_F(ClientTimeout, OfAnIdleConnectionIsNoExchange) {
   Yaml yaml;
-  yaml.listener = "timeouts: {idle: 200ms}";
+  yaml.listener = "timeouts: {idle: 1s}";
   start(yaml);
   Client client = connect();
   EXPECT_EQ(client.exchange(get("/work")).status, 200);
@@ -111,7 +111,7 @@ TEST_F(ClientTimeout, OfAnIdleConnectionIsNoExchange) {
 TEST_F(ClientTimeout, DoesNotRunWhileTheUpstreamWorks) {
   upstream.on("/work", Script().gate("go").send(response(200, "done")));
   Yaml yaml;
-  yaml.listener = "timeouts: {idle: 100ms, header: 100ms, body_idle: 100ms, write_idle: 100ms}";
+  yaml.listener = "timeouts: {idle: 1s, header: 1s, body_idle: 1s, write_idle: 1s}";
   yaml.upstream = "timeouts: {first_byte: 60s}";
   start(yaml);
   Client client = connect();

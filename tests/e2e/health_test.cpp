@@ -62,6 +62,9 @@ class Health : public AdminTest {
 TEST_F(Health, AServerThatFailsItsChecksGetsNoRequestsUntilItPassesThemAgain) {
   start_with({}, both(checks()));
   EXPECT_EQ(who_answers(), "first second");
+  eventually(
+      "a check that passes",  // the very first one would take it down alone
+      [&] { return value(sample("hangup_server_checks_total", upstream, ",result=\"passed\"")) >= 1; });
   first_check = 500;
   wait_until_up(upstream, false);
   EXPECT_EQ(who_answers(), "second");
@@ -88,9 +91,9 @@ TEST_F(Health, ThePagesAreRedWhileAllServersOfARequiredUpstreamFailTheirChecks) 
 
 TEST_F(Health, AServerThatDoesNotAnswerItsChecksInTimeIsDown) {
   upstream.on("/healthz", never_answer());
-  start_with({}, both("health: {path: /healthz, interval: 50ms, timeout: 100ms}"));
+  start_with({}, both("health: {path: /healthz, interval: 50ms, timeout: 500ms, unhealthy: 2}"));
   wait_until_up(upstream, false);
-  wait_for_log("is down: it fails its checks: no answer within 100ms");
+  wait_for_log("is down: it fails its checks: no answer within 500ms");
   EXPECT_EQ(who_answers(), "second");
 }
 

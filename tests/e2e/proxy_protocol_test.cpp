@@ -18,6 +18,9 @@ const std::string v2_header = std::string("\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24"
                               std::string(15, '\0') + "\x01" + std::string("\x12\x67\x01\xbb", 4);
 const std::string v2_local = std::string("\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00", 16);
 
+// From a UNIX socket without a name.
+const std::string v2_unix = std::string("\r\n\r\n\0\r\nQUIT\n\x21\x31\x00\xd8", 16) + std::string(216, '\0');
+
 class ProxyProtocol : public TlsEndToEnd {
  protected:
   static constexpr const char* accept = "proxy_protocol: accept, trusted_proxies: [127.0.0.0/8, unix]";
@@ -168,6 +171,17 @@ TEST_F(ProxyProtocol, NamesAClientWithTooManyConnectionsWhichGetNoTlsHandshake) 
   of_another.send_plain(v2_header);
   ASSERT_TRUE(of_another.handshake()) << of_another.failure();
   EXPECT_THAT(ask(of_another), HasSubstr("200"));
+}
+
+TEST_F(ProxyProtocol, OfAClientAtAUnixSocketLeavesClosesVisible) {
+  upstream.on("/work", never_answer());
+  start(plain());
+  Client client = connect();
+  client.send(v2_unix + get("/work"));
+  const RequestRecord request = upstream.wait_for_request("/work");
+  client.close();
+  upstream.wait_for_close(request);
+  expect_end(only_exchange(), "client_gone", "awaiting_response", 499);
 }
 
 TEST_F(ProxyProtocol, LeavesClosesVisible) {

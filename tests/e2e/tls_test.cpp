@@ -221,7 +221,7 @@ TEST_F(Tls, ToAPortOfPlainTextIsABadRequest) {
 }
 
 TEST_F(Tls, HandshakesHaveADeadline) {
-  start(tls_yaml({}, "timeouts: {handshake: 200ms}"));
+  start(tls_yaml({}, "timeouts: {handshake: 1s}"));
   Client silent = connect();
   Client slow = connect();
   slow.send("\x16\x03\x01");

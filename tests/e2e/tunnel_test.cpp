@@ -106,6 +106,34 @@ TEST_F(Tunnel, PassesAFinOnWhereTheRouteWaits) {
   expect_no_call(exchange);
 }
 
+TEST_F(Tunnel, PassesAFinOnThatCameBeforeIt) {
+  upstream.on("/ws", Script().gate("go").send(switched));
+  start({.on_disconnect = "half_close: wait, cleanup: stop"});
+  Client client = connect();
+  client.send(get("/ws", upgrade));
+  client.fin();
+  request = upstream.wait_for_request("/ws");
+  upstream.open("go");
+  upstream.wait_for_close(request);
+  EXPECT_EQ(client.read_head().status, 101);
+  client.finish();
+  expect_end(only_exchange(), "completed", "tunnel", 101);
+}
+
+// More than is kept of what comes before its time: the server would go on in the middle.
+TEST_F(Tunnel, IsNotOpenedBehindBytesThatWereThrownAway) {
+  upstream.on("/ws", Script().gate("go").send(switched));
+  start();
+  Client client = connect();
+  client.send(get("/ws", upgrade));
+  request = upstream.wait_for_request("/ws");
+  client.send(std::string(16 << 20, 'e'));  // more than the kernel keeps
+  upstream.open("go");
+  upstream.wait_for_close(request);
+  client.wait_for_close();
+  expect_end(only_exchange(), "client_gone", "tunnel", 101);
+}
+
 TEST_F(Tunnel, IsCutVisiblyWhenTheServerResetsIt) {
   start_with_tunnels();
   Client client = open();
@@ -116,14 +144,14 @@ TEST_F(Tunnel, IsCutVisiblyWhenTheServerResetsIt) {
 
 TEST_F(Tunnel, EndsWhenNothingComesThroughForTooLong) {
   Yaml yaml;
-  yaml.upstream = "timeouts: {tunnel: 300ms, total: 100ms, idle: 100ms}";
+  yaml.upstream = "timeouts: {tunnel: 1500ms, total: 1s, idle: 1s}";
   start_with_tunnels(yaml);
   Client client = open();
   EXPECT_EQ(client.wait_for_close(), Closed::reset);
   upstream.wait_for_close(request);
   const Json exchange = only_exchange();
   expect_end(exchange, "upstream_timeout", "tunnel", 101);
-  EXPECT_GE(exchange["duration_ms"], 300);
+  EXPECT_GE(exchange["duration_ms"], 1500);
 }
 
 TEST_F(Tunnel, IsNotOpenedWithoutTheServersConsent) {

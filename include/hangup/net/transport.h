@@ -92,6 +92,8 @@ class Transport {
   // Of a `failed` result, for people.
   std::string explain(int error) const;
 
+  // Not of what a PROXY header says of the client.
+  bool is_unix() const;
   // Asks the kernel without reading, so that a reset shows although data is waiting before it.
   PeerState peer_state() const;
   // TCP only. What was written so far in all, and how much of it is not acknowledged; TCP's estimate of a

@@ -302,7 +302,7 @@ TEST_F(MemoryOutboxTest, TheHeadDecidesWhateverBecomesOfTheBody) {
         ScriptedReceiver::hold("HTTP/1.1 200 OK\r\n\r\n" + std::string(1'000'000, 'x'))}) {
     ScriptedReceiver receiver(always(reply));
     Delivery delivery = delivery_to(receiver.url());
-    delivery.timeout = 100ms;
+    delivery.timeout = 2s;
     const auto before = outbox->counts().delivered;
     outbox->add({delivery});
     ASSERT_TRUE(outbox->drain(patience));
