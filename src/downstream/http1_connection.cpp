@@ -318,7 +318,8 @@ void Http1Connection::send_head(const ResponseStart& start) {
     sign_ = owner_.loop().now();
     transport_->poke();
   }
-  keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_ && !tunnel_;
+  const bool body_stays = start.ends_request && !decoder_.done();
+  keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_ && !tunnel_ && !body_stays;
   std::string& out = output_.tail();
   http::append_response_start(out, start.status, start.reason, start.fields);
 

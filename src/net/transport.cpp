@@ -87,7 +87,8 @@ IoResult Transport::read(std::span<char> into) {
   if (tls_) return tls_->read(into);
   for (;;) {
     const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), 0);
-    if (count > 0) return {IoResult::Status::ok, static_cast<std::size_t>(count), 0};
+    const auto bytes = static_cast<std::size_t>(count);
+    if (count > 0) return {.bytes = bytes, .more = bytes == into.size()};
     if (count == 0) return {IoResult::Status::end, 0, 0};
     if (errno != EINTR) return failed(errno);
   }

@@ -462,7 +462,8 @@ void Exchange::reply(int status, std::string_view message) {
        .reason = {},
        .fields = fields,
        .body = head_only ? http::Framing::no_body() : http::Framing::of_length(reply.body.size()),
-       .content_length = reply.body.size()});
+       .content_length = reply.body.size(),
+       .ends_request = true});
   bytes_out_ = head_only ? 0 : reply.body.size();
   if (!stream_->send_body(head_only ? std::string_view() : reply.body, true)) return;  // on_sent()
   stream_ = nullptr;

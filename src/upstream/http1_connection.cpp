@@ -113,7 +113,7 @@ void Http1Connection::read() {
         if (reused() && !sent_anything_)
           return fail(Failure::Kind::reset, "the server sent something that it was not asked for");
         any_response_ = true;
-        if (result.bytes < buffer.size()) unread_ = false;
+        unread_ = result.more;
         take(buffer.first(result.bytes));
         break;
     }

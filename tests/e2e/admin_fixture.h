@@ -57,7 +57,11 @@ class AdminTest : public EndToEnd {
     return found->second;
   }
   void wait_for(const std::string& sample, double expected) const {
-    eventually(sample + " to be " + std::to_string(expected), [&] { return value(sample) == expected; });
+    eventually(sample + " to be " + std::to_string(expected), [&] {  // or to be there
+      const auto all = samples();
+      const auto found = all.find(sample);
+      return found != all.end() && found->second == expected;
+    });
   }
   bool is_ready() const { return page("/ready").status == 200; }
   // A client leaves while its request is at the upstream, which has had `nth` of this kind then.

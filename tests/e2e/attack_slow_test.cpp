@@ -61,7 +61,7 @@ TEST_F(SlowAttack, OfAThousandRequestsThatStopInTheMiddleIsForgotten) {
 TEST_F(SlowAttack, OfABodyByteByByteEndsWithTheExchangesTotalTime) {
   Yaml yaml;
   yaml.listener = "timeouts: {body_idle: 5s}";
-  yaml.upstream = "timeouts: {total: 500ms}";
+  yaml.upstream = "timeouts: {total: 2s}";
   start_calm(yaml);
   Client client = connect();
   client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
@@ -79,7 +79,7 @@ TEST_F(SlowAttack, OfAReaderByteByByteEndsWithTheExchangesTotalTime) {
   upstream.on("/slow", Script().send(chunked_head()).send_endlessly(chunk(std::string(16 * 1024, 's'))));
   Yaml yaml;
   yaml.listener = "timeouts: {write_idle: 5s}";
-  yaml.upstream = "timeouts: {total: 500ms}";
+  yaml.upstream = "timeouts: {total: 2s}";
   start_calm(yaml);
   Client client = connect({.receive = 4096});
   client.send(get("/slow"));

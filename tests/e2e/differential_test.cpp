@@ -235,7 +235,7 @@ class Differential : public EndToEnd {
       return respond(200, "ok");
     });
     Yaml yaml;
-    yaml.listener = "timeouts: {header: 50ms, body_idle: 50ms, idle: 50ms}";
+    yaml.listener = "timeouts: {header: 250ms, body_idle: 250ms, idle: 250ms}";
     yaml.upstream = "timeouts: {total: 2s}";
     yaml.route = R"(request: {set_header: {X-Client: "{client.port}"}})";
     start(yaml);

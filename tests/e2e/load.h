@@ -28,7 +28,7 @@ class Load {
   // Stops them. What has gone wrong; "" for nothing.
   std::string stop();
   // Requests that a client may send again, since a connection that had carried others closed before any of
-  // the answer (RFC 9112 section 9.3.1), and that were.
+  // the answer (RFC 9112 section 9.3.1) or since they were late on a new one, and that were.
   std::size_t sent_again() const { return sent_again_.load(); }
 
  private:

@@ -94,9 +94,12 @@ TEST_F(OutboxCommand, DropsAPendingDeliveryBesideARunningHangup) {
   yaml.cleanup = "retry: {backoff: {base: 1h, max: 1h}}, expire_after: never";
   start(yaml);
   leave_while_waiting();
-  wait_for_state("pending");
-  eventually("an attempt", [&] { return !hangup->access_log("cleanup").empty(); });
-  const std::string id = outbox_json({"list", "--state", "pending"}).at(0).at("webhook_id");
+  Json pending;
+  eventually("an attempt that has failed", [&] {
+    pending = outbox_json({"list", "--state", "pending"});
+    return pending.size() == 1 && pending.at(0).at("attempts") == 1;
+  });
+  const std::string id = pending.at(0).at("webhook_id");
   EXPECT_EQ(outbox({"drop", id}).out, "1 delivery dropped\n");
   EXPECT_EQ(outbox_json({"list"}), Json::array());
   hangup->stop();

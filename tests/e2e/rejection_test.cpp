@@ -85,6 +85,24 @@ TEST_F(Rejection, LeavesTheConnectionUsable) {
   EXPECT_EQ(client.exchange(get("/only-this")).body, "ok");
 }
 
+// What is not read of the request would be taken for the next one.
+TEST_F(Rejection, OfARequestWhoseBodyIsNotReadSaysThatTheConnectionEnds) {
+  Yaml yaml;
+  yaml.match = "path: /only-this";
+  start(yaml);
+  for (const std::string& body : {std::string("body"), std::string(100'000, 'x')}) {
+    Client client = connect();
+    client.try_send(post("/other", body));
+    const Response response = client.read_response("POST");
+    EXPECT_EQ(response.status, 404);
+    EXPECT_EQ(response.header("Connection"), "close");
+    client.wait_for_close();
+  }
+  Client client = connect();
+  EXPECT_EQ(client.exchange(post("/other", ""), "POST").header("Connection"), std::nullopt);
+  EXPECT_EQ(client.exchange(get("/only-this")).body, "ok");
+}
+
 TEST_F(Rejection, OfABodyAnnouncedTooLargeComesBeforeIt) {
   Yaml yaml;
   yaml.listener = "limits: {body_bytes: 1KiB}";
@@ -135,7 +153,9 @@ TEST_F(Rejection, OfABodyThatGrowsTooLargeAbortsTheUpstream) {
               chunk(std::string(1000, 'x')));
   const RequestRecord request = upstream.wait_for_body("/work", 1000);
   client.try_send(chunk(std::string(1000, 'x')));
-  EXPECT_EQ(client.read_response("POST").status, 413);
+  const Response response = client.read_response("POST");
+  EXPECT_EQ(response.status, 413);
+  EXPECT_EQ(response.header("Connection"), "close");
   upstream.wait_for_close(request);
   const Json exchange = only_exchange();
   expect_end(exchange, "rejected", "sending_request", 413);

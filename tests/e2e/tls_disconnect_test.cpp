@@ -85,6 +85,23 @@ TEST_F(TlsDisconnect, AResponseThatIsCutShortNeverLooksWhole) {
   }
 }
 
+// Each new key costs us much more than the client: nobody else would have a turn.
+TEST_F(TlsDisconnect, IsWhatEndsAClientThatSendsNothingButNewKeys) {
+  upstream.on("/work", never_answer());
+  start(tls_yaml());
+  TlsOptions options = trusting();
+  options.version = TLS1_3_VERSION;
+  TlsClient client = connect_tls(options);
+  client.send(get("/work"));
+  const RequestRecord request = upstream.wait_for_request("/work");
+  for (int i = 0; i < 10'000; ++i) {
+    client.renew_keys();
+    client.handshake();
+  }
+  upstream.wait_for_close(request);
+  only_call(only_exchange());
+}
+
 TEST_F(TlsDisconnect, InTheMiddleOfTheHandshakeIsNoExchangeAndNoLine) {
   start(tls_yaml());
   for (const bool by_reset : {false, true}) {

@@ -58,6 +58,8 @@ struct ResponseStart {
   http::Framing body;
   // For a response without a body that says how long it would be (HEAD, 304).
   std::optional<std::uint64_t> content_length;
+  // What has not been taken of the request's body by now never is.
+  bool ends_request = false;
 };
 
 class StreamObserver {

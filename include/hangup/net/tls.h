@@ -125,6 +125,7 @@ class TlsConnection {
     int fd = -1;
     int error = 0;  // errno of the failure, if there was one
     bool end = false;
+    unsigned records_without_data = 0;  // read since one had some
   };
 
  private:

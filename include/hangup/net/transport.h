@@ -26,7 +26,7 @@ class TlsConnection;
 
 struct IoResult {
   enum class Status : std::uint8_t {
-    ok,           // `bytes` were moved; fewer than asked for: no more for now, and an event will tell
+    ok,           // `bytes` were moved, at least one
     would_block,  // nothing for now, and an event will tell
     end,          // the peer has sent FIN, or TLS's close_notify, and everything before it was read
     // The connection is dead; `error` is the errno, EPROTO for a fault of TLS. `bytes` were moved before, and
@@ -36,6 +36,7 @@ struct IoResult {
   Status status = Status::ok;
   std::size_t bytes = 0;
   int error = 0;
+  bool more = false;  // to read, maybe, of which no event will tell
 };
 
 struct Readiness {

@@ -1,12 +1,14 @@
 #include "scripted_receiver.h"
 #include "support/capturing_sink.h"
 #include "support/mock_upstream.h"
+#include "support/socket.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -132,11 +134,13 @@ TEST_F(MemoryOutboxTest, AFinalStatusIsADeadLetter) {
 }
 
 TEST_F(MemoryOutboxTest, AReceiverThatComesUpLateIsReached) {
-  const std::uint16_t port = ScriptedReceiver(always({})).port();  // free again now
-  Delivery delivery = delivery_to("http://127.0.0.1:" + std::to_string(port) + "/");
+  std::optional<test::RefusingPort> nobody(std::in_place);
+  Delivery delivery = delivery_to(nobody->url() + "/");
   delivery.retry.max_attempts = 1'000'000;
   outbox->add({delivery});
   while (outbox->counts().attempts == 0) std::this_thread::yield();
+  const std::uint16_t port = nobody->where().port();
+  nobody.reset();
   ScriptedReceiver receiver(always(ScriptedReceiver::respond("200 OK")), port);
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(outbox->counts().delivered, 1U);
@@ -201,7 +205,7 @@ TEST_F(MemoryOutboxTest, AnAnswerThatDripsEndsWithTheTimeOfItsAttempt) {
     return request.index == 0 ? test::Script().send("HTTP/1.1 2") : test::respond(204);
   }));
   Delivery delivery = delivery_to(receiver.url() + "/stop");
-  delivery.timeout = 300ms;
+  delivery.timeout = 1s;
   outbox->add({delivery});
   const auto first = receiver.wait_for_request("/stop");
   for (const char* drip : {"0", "0", " "}) receiver.send(first, drip);
@@ -217,7 +221,7 @@ TEST_F(MemoryOutboxTest, ABodyThatDripsChangesNothingAboutItsStatus) {
   receiver.otherwise(
       test::Script().after_body().send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nsome"));
   Delivery delivery = delivery_to(receiver.url() + "/stop");
-  delivery.timeout = 300ms;
+  delivery.timeout = 1s;
   outbox->add({delivery});
   ASSERT_TRUE(outbox->drain(patience));
   EXPECT_EQ(line(0).at("result"), "delivered");

@@ -6,6 +6,7 @@
 #include "scripted_receiver.h"
 #include "support/capturing_sink.h"
 #include "support/process.h"
+#include "support/socket.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +17,7 @@
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -142,14 +144,16 @@ TEST_F(SqliteOutboxTest, AKillRightAfterAddLosesNothing) {
 }
 
 TEST_F(SqliteOutboxTest, ADownReceiversDeliveriesWaitForTheNextProcess) {
-  const std::uint16_t port = ScriptedReceiver(always("200 OK")).port();  // free again now
-  Delivery delivery = make_delivery("a", 0, "http://127.0.0.1:" + std::to_string(port) + "/");
+  std::optional<test::RefusingPort> nobody(std::in_place);
+  Delivery delivery = make_delivery("a", 0, nobody->url() + "/");
   delivery.retry.max_attempts = 1'000'000;
   ASSERT_TRUE(open());
   outbox->add({delivery});
   EXPECT_FALSE(outbox->drain(50ms));
   outbox.reset();
   EXPECT_THAT(log.messages(), Contains(HasSubstr("1 cleanups are kept for the next start")));
+  const std::uint16_t port = nobody->where().port();
+  nobody.reset();
   ScriptedReceiver receiver(always("200 OK"), port);
   ASSERT_TRUE(open());
   EXPECT_EQ(outbox->counts().pending() + outbox->counts().delivered, 1U);
@@ -163,8 +167,9 @@ TEST_F(SqliteOutboxTest, AFullDiskStopsNoDelivery) {
   ASSERT_TRUE(open());
   vfs.fail(0, FaultyVfs::for_ever, SQLITE_FULL);
   for (int i = 0; i < 20; ++i) outbox->add({make_delivery("r" + std::to_string(i), 0, receiver.url())});
-  ASSERT_TRUE(outbox->drain(patience));
+  test::eventually("the trouble", [&] { return !outbox->trouble().empty(); });
   EXPECT_THAT(outbox->trouble(), HasSubstr("database or disk is full"));
+  ASSERT_TRUE(outbox->drain(patience));
   EXPECT_THAT(ids(receiver), SizeIs(20));
   vfs.heal();
   test::eventually("the trouble to end", [&] { return outbox->trouble().empty(); });
@@ -176,9 +181,9 @@ TEST_F(SqliteOutboxTest, AnOperatorRetriesAndDropsWhileItRuns) {
   ScriptedReceiver receiver([&](int, const ScriptedReceiver::Request&) {
     return ScriptedReceiver::respond(healthy ? "200 OK" : "400 Bad Request");
   });
-  const std::uint16_t down = ScriptedReceiver(always("200 OK")).port();
+  const test::RefusingPort nobody;
   ASSERT_TRUE(open());
-  Delivery stuck = make_delivery("stuck", 0, "http://127.0.0.1:" + std::to_string(down) + "/");
+  Delivery stuck = make_delivery("stuck", 0, nobody.url() + "/");
   stuck.retry = {.max_attempts = 1000, .backoff_base = 1h, .backoff_max = 1h};
   outbox->add({make_delivery("dead", 0, receiver.url())});
   outbox->add({stuck});

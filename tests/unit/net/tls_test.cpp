@@ -1,10 +1,11 @@
 #include "support/certificates.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -45,6 +46,10 @@ class TlsConnectionTest : public testing::Test {
     const iovec piece{bytes.data(), bytes.size()};
     return ours->write({&piece, 1});
   }
+  void renew_keys() const {
+    ASSERT_EQ(SSL_key_update(server.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    ASSERT_EQ(SSL_do_handshake(server.get()), 1);
+  }
 
   test::PemFiles files;
   const test::Identity ca = test::make_identity("", nullptr);
@@ -76,6 +81,48 @@ TEST_F(TlsConnectionTest, WhatThePeerSaidBeforeItClosedIsReadAfterAFailedWrite) 
   EXPECT_EQ(std::string(buffer.data(), read.bytes), answer);
   EXPECT_NE(ours->read(buffer).status, Status::ok);
   EXPECT_TRUE(ours->over());
+}
+
+TEST_F(TlsConnectionTest, OfAPeerThatSendsRecordsWithoutDataAndNoEndOfThemFails) {
+  std::array<char, 100> buffer{};
+  IoResult result{Status::would_block, 0, 0};
+  int sent = 0;
+  while (result.status == Status::would_block && ++sent < 10'000) {
+    renew_keys();
+    result = ours->read(buffer);
+  }
+  EXPECT_EQ(result.status, Status::failed);
+  EXPECT_EQ(result.error, EPROTO);
+  EXPECT_THAT(ours->failure(), testing::HasSubstr("records without data"));
+  EXPECT_GT(sent, 100);
+  EXPECT_TRUE(ours->over());
+}
+
+TEST_F(TlsConnectionTest, GoesOnWithNewKeysAsOftenAsThereIsData) {
+  std::array<char, 100> buffer{};
+  for (int i = 0; i < 2000; ++i) {
+    renew_keys();
+    ASSERT_EQ(SSL_write(server.get(), "x", 1), 1);
+    const IoResult result = ours->read(buffer);
+    ASSERT_EQ(result.status, Status::ok) << i;
+    ASSERT_EQ(result.bytes, 1U);
+  }
+}
+
+// However small the records are, reading some of them takes little time; and none is forgotten.
+TEST_F(TlsConnectionTest, SaysThatThereMayBeMoreBehindManySmallRecords) {
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(SSL_write(server.get(), "x", 1), 1);
+  std::array<char, 1000> buffer{};
+  std::size_t total = 0;
+  for (;;) {
+    const IoResult result = ours->read(buffer);
+    ASSERT_EQ(result.status, Status::ok);
+    total += result.bytes;
+    if (!result.more) break;
+    EXPECT_LT(result.bytes, 100U);
+  }
+  EXPECT_EQ(total, 200U);
+  EXPECT_EQ(ours->read(buffer).status, Status::would_block);
 }
 
 // What two clients trust and show is the same, or is not.
