@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -23,9 +24,9 @@ using Status = IoResult::Status;
 
 // OpenSSL goes on until it has data, or no more bytes: of a peer that keeps sending it records without any
 // (KeyUpdate costs us 16 us for 27 bytes) nobody else would have a turn.
-constexpr unsigned most_records_without_data = 256;
-// In one read: they may have a byte each.
-constexpr int records_per_read = 64;
+constexpr std::uint64_t most_records_without_data = 256;
+// In one read, or a few more: they may have a byte each.
+constexpr std::uint64_t records_per_read = 64;
 
 bool is_address(const std::string& name) {
   unsigned char bytes[sizeof(in6_addr)];
@@ -40,7 +41,7 @@ TlsConnection::Wire& wire_of(BIO* bio) {
 int wire_read(BIO* bio, char* into, int size) {
   auto& wire = wire_of(bio);
   BIO_clear_retry_flags(bio);
-  if (wire.records_without_data > most_records_without_data) {
+  if (wire.records_without_data() > most_records_without_data) {
     wire.error = EPROTO;
     return -1;
   }
@@ -93,7 +94,7 @@ const BIO_METHOD* wire_method() {
 }
 
 void on_message(int sent, int, int type, const void*, std::size_t, SSL*, void* wire) {
-  if (sent == 0 && type == SSL3_RT_HEADER) ++static_cast<TlsConnection::Wire*>(wire)->records_without_data;
+  if (sent == 0 && type == SSL3_RT_HEADER) ++static_cast<TlsConnection::Wire*>(wire)->records;
 }
 
 // Both kinds of session: of TLS 1.2 when the handshake is done, and the tickets that TLS 1.3 sends later.
@@ -239,13 +240,14 @@ IoResult TlsConnection::handshake() {
 
 IoResult TlsConnection::read(std::span<char> into) {
   std::size_t total = 0;
-  for (int i = 0; i < records_per_read && total < into.size() && over_.status == Status::ok; ++i) {
+  const std::uint64_t enough = wire_.records + records_per_read;
+  while (total < into.size() && wire_.records < enough && over_.status == Status::ok) {
     ERR_clear_error();
     std::size_t count = 0;
     const int returned = SSL_read_ex(ssl_, into.data() + total, into.size() - total, &count);
     total += count;
     if (returned == 1) {
-      wire_.records_without_data = 0;
+      wire_.last_with_data = wire_.records;
       continue;
     }
     bool wants_read = false;
@@ -330,7 +332,7 @@ IoResult TlsConnection::outcome(int returned, bool* wants_read, bool* wants_writ
       over_ = {Status::end, 0, 0};
       break;
     case SSL_ERROR_SYSCALL:
-      if (wire_.records_without_data > most_records_without_data)
+      if (wire_.records_without_data() > most_records_without_data)
         failure_ = "TLS: the peer sends records without data, and no end of them";
       over_ = {Status::failed, 0, wire_.error != 0 ? wire_.error : ECONNRESET};
       break;

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -125,7 +126,9 @@ class TlsConnection {
     int fd = -1;
     int error = 0;  // errno of the failure, if there was one
     bool end = false;
-    unsigned records_without_data = 0;  // read since one had some
+    std::uint64_t records = 0;  // read
+    std::uint64_t last_with_data = 0;
+    std::uint64_t records_without_data() const { return records - last_with_data; }
   };
 
  private:
