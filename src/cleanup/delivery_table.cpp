@@ -38,10 +38,6 @@ std::string receiver_of(const Delivery& delivery) {
   return url ? (url->https ? "https://" : "http://") + url->authority : "?";
 }
 
-std::string lane_of(const std::vector<Delivery>& deliveries) {
-  return receiver_of(*std::ranges::min_element(deliveries, {}, &Delivery::turn));
-}
-
 Result<void> DeliveryTable::open(const std::filesystem::path& path) {
   close();
   // Deliveries may hold credentials, in headers. The WAL takes its mode from this file. It is closed again
@@ -66,8 +62,8 @@ Result<void> DeliveryTable::open(const std::filesystem::path& path) {
 }
 
 void DeliveryTable::close() {
-  for (Statement* statement :
-       {&insert_, &update_, &exchange_, &waiting_, &next_lane_, &lane_of_, &prune_, &version_}) {
+  for (Statement* statement : {&insert_, &update_, &exchange_, &waiting_, &beside_, &before_, &next_lane_,
+                               &lane_of_, &prune_, &version_}) {
     *statement = Statement();
   }
   database_.close();
@@ -90,8 +86,17 @@ void DeliveryTable::prepare_statements() {
                 "SELECT 1 FROM deliveries WHERE id >= ?1 || '-' AND id < ?1 || '.' AND request_id = ?1 "
                 "LIMIT 1");
   waiting_ = Statement(database_,
-                       "SELECT id, request_id, attempts, next_attempt, created, delivery FROM deliveries "
-                       "WHERE state < 2 AND lane = ? ORDER BY seq");
+                       "SELECT id, request_id, lane, turn, attempts, next_attempt, created, delivery "
+                       "FROM deliveries WHERE state < 2 AND lane = ? ORDER BY seq");
+  beside_ = Statement(database_,
+                      "SELECT id, request_id, lane, turn, attempts, next_attempt, created, delivery "
+                      "FROM (SELECT request_id AS its FROM deliveries WHERE id = ?) CROSS JOIN deliveries "
+                      "WHERE id >= its || '-' AND id < its || '.' AND request_id = its AND state < 2 "
+                      "ORDER BY turn");
+  before_ =
+      Statement(database_,
+                "SELECT id FROM deliveries WHERE id >= ?1 || '-' AND id < ?1 || '.' AND request_id = ?1 "
+                "AND turn < ?2 AND state < 2");
   next_lane_ =
       Statement(database_, "SELECT lane FROM deliveries WHERE state < 2 AND lane > ? ORDER BY lane LIMIT 1");
   lane_of_ = Statement(database_, "SELECT lane FROM deliveries WHERE id = ? AND state < 2");
@@ -105,14 +110,14 @@ bool DeliveryTable::has_moved() {
   return database_.has_moved();
 }
 
-bool DeliveryTable::insert(const Delivery& delivery, const std::string& lane, const Standing& standing) {
+bool DeliveryTable::insert(const Delivery& delivery, const Standing& standing) {
   const std::string receiver = receiver_of(delivery);
   const std::string bytes = encode(delivery);
   insert_.bind(std::string_view(delivery.id))
       .bind(std::string_view(delivery.request_id))
       .bind(std::string_view(delivery.cleanup))
       .bind(std::string_view(receiver))
-      .bind(std::string_view(lane))
+      .bind(std::string_view(receiver))
       .bind(static_cast<std::int64_t>(delivery.turn))
       .bind(static_cast<std::int64_t>(standing.state))
       .bind(static_cast<std::int64_t>(standing.attempts))
@@ -144,29 +149,45 @@ bool DeliveryTable::knows_exchange(const std::string& request_id) {
   return known;
 }
 
-bool DeliveryTable::waiting(
-    const std::string& lane,
-    const std::function<std::optional<bool>(std::string_view id, std::string_view request_id)>& wanted,
-    const std::function<void(Row)>& take) {
+bool DeliveryTable::waiting(const std::string& lane, const Wanted& wanted, const Take& take) {
   waiting_.bind(std::string_view(lane));
-  while (waiting_.step()) {
-    const auto answer = wanted(waiting_.text(0), waiting_.text(1));
+  return read(waiting_, wanted, take);
+}
+
+void DeliveryTable::waiting_beside(std::string_view id, const Wanted& wanted, const Take& take) {
+  beside_.bind(id);
+  read(beside_, wanted, take);
+}
+
+bool DeliveryTable::read(Statement& rows, const Wanted& wanted, const Take& take) {
+  while (rows.step()) {
+    const auto answer = wanted({.id = rows.text(0),
+                                .request_id = rows.text(1),
+                                .lane = rows.text(2),
+                                .turn = static_cast<unsigned>(rows.integer(3))});
     if (!answer) {
-      waiting_.reset();
+      rows.reset();
       return false;
     }
     if (!*answer) continue;
-    Row row{.id = std::string(waiting_.text(0)),
-            .request_id = std::string(waiting_.text(1)),
-            .attempts = static_cast<unsigned>(waiting_.integer(2)),
+    Row row{.id = std::string(rows.text(0)),
+            .request_id = std::string(rows.text(1)),
+            .lane = std::string(rows.text(2)),
+            .attempts = static_cast<unsigned>(rows.integer(4)),
             .next_attempt = std::nullopt,
-            .created = from_micros(waiting_.integer(4)),
-            .delivery = decode_delivery(waiting_.text(5)),
-            .bytes = waiting_.text(5).size()};
-    if (const auto next = waiting_.integer_or_null(3)) row.next_attempt = from_micros(*next);
+            .created = from_micros(rows.integer(6)),
+            .delivery = decode_delivery(rows.text(7))};
+    if (const auto next = rows.integer_or_null(5)) row.next_attempt = from_micros(*next);
     take(std::move(row));
   }
   return ok();
+}
+
+std::vector<std::string> DeliveryTable::before(const Key& key) {
+  std::vector<std::string> ids;
+  before_.bind(key.request_id).bind(static_cast<std::int64_t>(key.turn));
+  while (before_.step()) ids.emplace_back(before_.text(0));
+  return ids;
 }
 
 std::optional<std::string> DeliveryTable::next_lane(const std::string& lane) {

@@ -34,10 +34,9 @@ struct Standing {
   bool has_ended() const { return state == DeliveryState::delivered || state == DeliveryState::dead; }
 };
 
-// Where it goes: "http://host:port", "unix:/path"; "?" if nowhere.
+// Where it goes: "http://host:port", "unix:/path"; "?" if nowhere. What waits in the file does so in lanes,
+// by this.
 std::string receiver_of(const Delivery& delivery);
-// The receiver of the first of an exchange's deliveries. REQUIRES: one at least.
-std::string lane_of(const std::vector<Delivery>& deliveries);
 
 // Threading: one thread at a time.
 class DeliveryTable {
@@ -45,11 +44,11 @@ class DeliveryTable {
   struct Row {
     std::string id;
     std::string request_id;
+    std::string lane;
     unsigned attempts = 0;
     std::optional<WallTime> next_attempt;
     WallTime created;                  // or revived by an operator: what its expiry counts from
     std::optional<Delivery> delivery;  // nullopt: it can't be read
-    std::size_t bytes = 0;
   };
   struct Change {
     std::string id;
@@ -69,18 +68,27 @@ class DeliveryTable {
   void commit() { database_.execute("COMMIT"); }
 
   // False when it is there already.
-  bool insert(const Delivery& delivery, const std::string& lane, const Standing& standing);
+  bool insert(const Delivery& delivery, const Standing& standing);
   void update(std::string_view id, const Standing& standing);
   // There is a delivery of this exchange, in whatever state.
   bool knows_exchange(const std::string& request_id);
 
-  // What waits in a lane, in the order in which it came, until `take` returns false. `wanted` decides by id
-  // and request id whether the row is read and given to `take`, or nullopt that it is enough. True when it
-  // came to the end.
-  bool waiting(
-      const std::string& lane,
-      const std::function<std::optional<bool>(std::string_view id, std::string_view request_id)>& wanted,
-      const std::function<void(Row)>& take);
+  // Of a row, before it is read.
+  struct Key {
+    std::string_view id;
+    std::string_view request_id;
+    std::string_view lane;
+    unsigned turn = 0;
+  };
+  // Whether it is to be read and given to `take`; nullopt: neither it nor what comes behind it.
+  using Wanted = std::function<std::optional<bool>(const Key& key)>;
+  using Take = std::function<void(Row)>;
+  // What waits in a lane, in the order in which it came. True when it came to the end.
+  bool waiting(const std::string& lane, const Wanted& wanted, const Take& take);
+  // What waits of the exchange of which this delivery is one.
+  void waiting_beside(std::string_view id, const Wanted& wanted, const Take& take);
+  // The ids of what has a lower turn and has not ended.
+  std::vector<std::string> before(const Key& key);
   // The first lane after `lane`, in the order of their names, in which anything waits.
   std::optional<std::string> next_lane(const std::string& lane);
   // Which lane it waits in; nullopt if it does not.
@@ -101,6 +109,7 @@ class DeliveryTable {
 
  private:
   void prepare_statements();
+  bool read(Statement& rows, const Wanted& wanted, const Take& take);
 
   Database database_;
   std::int64_t data_version_ = 0;
@@ -108,6 +117,8 @@ class DeliveryTable {
   Statement update_;
   Statement exchange_;
   Statement waiting_;
+  Statement beside_;
+  Statement before_;
   Statement next_lane_;
   Statement lane_of_;
   Statement prune_;

@@ -95,11 +95,11 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::add(Delivery delivery, unsigned attempts, Duration wait) {
   const auto name = sender_.receiver_of(delivery);
-  if (!name) return progress_.dead(delivery, std::nullopt, name.error().message);
+  if (!name) return progress_.dead(delivery, std::nullopt, name.error().message, attempts);
   const MonoTime now = scheduler_.now();
   const Duration age = age_of(delivery.created, scheduler_.wall());
   if (delivery.expire_after && *delivery.expire_after <= age) {
-    return progress_.dead(delivery, std::nullopt, reason_expired);
+    return progress_.dead(delivery, std::nullopt, reason_expired, attempts);
   }
 
   entries_.push_back(std::make_unique<Entry>());
@@ -231,7 +231,7 @@ void Dispatcher::leave_place(Entry& entry) {
 
 void Dispatcher::expire(Entry& entry) {
   leave_place(entry);
-  progress_.dead(entry.delivery, std::nullopt, reason_expired);
+  progress_.dead(entry.delivery, std::nullopt, reason_expired, entry.attempts);
   remove(entry);
 }
 
@@ -352,7 +352,7 @@ void Dispatcher::conclude(Entry& entry, AttemptResult result) {
                               .duration = scheduler_.now() - entry.started,
                               .result = std::move(result)};
   const auto die = [&](std::string_view reason) {
-    progress_.dead(entry.delivery, attempt, reason);
+    progress_.dead(entry.delivery, attempt, reason, attempt.number);
     remove(entry);
   };
   switch (judge(attempt.result, entry.delivery)) {

@@ -119,6 +119,7 @@ bool DurableStore::knows_exchange(const std::string& request_id) {
 
 DurableStore::Output DurableStore::turn(Input input) {
   Output output;
+  give_sign();
   absorb(input);
   if (!table_.is_open() && clock_.now() >= retry_at_) {
     if (const auto opened = try_open(output); !opened) enter_trouble(opened.error().message);
@@ -143,13 +144,20 @@ MonoTime DurableStore::next_turn() const {
   return std::min(poll_at_, prune_at_);
 }
 
+// Also in trouble: a crash then is none of the time at which it began.
+void DurableStore::give_sign() {
+  if (!lock_ || clock_.now() < sign_at_) return;
+  sign_at_ = clock_.now() + poll_after;
+  lock_->give_sign(clock_.wall());
+}
+
 void DurableStore::absorb(Input& input) {
   for (const Update& update : input.updates) note(update);
   for (const Delivery& delivery : input.rescued) {
     if (!window_.holds(delivery.id)) continue;  // has ended meanwhile
     Standing standing;
     if (const auto update = updates_.find(delivery.id); update != updates_.end()) standing = update->second;
-    if (!remember(delivery, receiver_of(delivery), standing))
+    if (!remember(delivery, standing))
       log_->error("outbox: no room to keep webhook_id={} over a restart", delivery.id);
   }
 }
@@ -168,30 +176,32 @@ void DurableStore::note(const Update& update) {
   if (updates_.size() < 2 * options_.memory_deliveries) updates_.emplace(update.id, update.standing);
 }
 
-bool DurableStore::remember(const Delivery& delivery, const std::string& lane, const Standing& standing) {
+bool DurableStore::remember(const Delivery& delivery, const Standing& standing) {
   const std::size_t bytes = size_of(delivery);
   if (unsaved_.size() >= options_.memory_deliveries || unsaved_bytes_ + bytes > options_.memory_bytes)
     return false;
-  if (unsaved_.try_emplace(delivery.id, Unsaved{delivery, lane, standing, bytes}).second)
-    unsaved_bytes_ += bytes;
+  if (unsaved_.try_emplace(delivery.id, Unsaved{delivery, standing, bytes}).second) unsaved_bytes_ += bytes;
   return true;
 }
 
 void DurableStore::keep_in_memory(Exchanges exchanges, Output& output) {
   for (std::vector<Delivery>& exchange : exchanges) {
-    const std::string lane = lane_of(exchange);
     for (Delivery& delivery : exchange) {
       if (unsaved_.contains(delivery.id) || window_.holds(delivery.id)) {
         ++output.gone;  // it is on its way already
-      } else if (!remember(delivery, lane, fresh(delivery))) {
+      } else if (!remember(delivery, fresh(delivery))) {
         output.given_up.push_back(std::move(delivery));
       } else {
-        window_.hold(delivery.id, receiver_of(delivery), size_of(delivery));
-        const Duration wait = delivery.delay;
-        output.send.push_back({.delivery = std::move(delivery), .attempts = 0, .wait = wait});
+        send_new(std::move(delivery), output);
       }
     }
   }
+}
+
+void DurableStore::send_new(Delivery delivery, Output& output) {
+  window_.hold(delivery.id, receiver_of(delivery), size_of(delivery));
+  const Duration wait = delivery.delay;
+  output.send.push_back({.delivery = std::move(delivery), .attempts = 0, .wait = wait});
 }
 
 // ---- Writing
@@ -202,7 +212,6 @@ bool DurableStore::write(const Exchanges& exchanges, Output& output) {
   if (clock_.now() >= poll_at_) {
     poll_at_ = clock_.now() + poll_after;
     others = table_.changed_by_others();
-    if (lock_) lock_->give_sign(clock_.wall());
   }
   if (exchanges.empty() && unsaved_.empty() && updates_.empty() && !others) return table_.ok();
   table_.begin();
@@ -211,9 +220,8 @@ bool DurableStore::write(const Exchanges& exchanges, Output& output) {
   const std::vector<std::string> saved = insert_unsaved();
   duplicates_.clear();
   for (const std::vector<Delivery>& exchange : exchanges) {
-    const std::string lane = lane_of(exchange);
     for (const Delivery& delivery : exchange) {
-      if (!table_.insert(delivery, lane, fresh(delivery))) duplicates_.insert(delivery.id);
+      if (!table_.insert(delivery, fresh(delivery))) duplicates_.insert(delivery.id);
     }
   }
   for (const auto& [id, standing] : updates_) {
@@ -224,7 +232,10 @@ bool DurableStore::write(const Exchanges& exchanges, Output& output) {
   table_.commit();
   if (!table_.ok()) return false;
   carry_out(changes, output);
-  updates_.clear();
+  const auto updates = std::exchange(updates_, {});
+  for (const auto& [id, standing] : updates) {
+    if (standing.has_ended()) load_next_turn(id, output);
+  }
   for (const std::string& id : saved) {
     const auto entry = unsaved_.find(id);
     unsaved_bytes_ -= entry->second.bytes;
@@ -239,7 +250,7 @@ std::vector<std::string> DurableStore::insert_unsaved() {
   for (const auto& [id, entry] : unsaved_) {
     if (saved.size() == unsaved_rows || !table_.ok()) break;
     // An earlier transaction that failed may have been carried out nevertheless.
-    if (!table_.insert(entry.delivery, entry.lane, entry.standing)) table_.update(id, entry.standing);
+    if (!table_.insert(entry.delivery, entry.standing)) table_.update(id, entry.standing);
     saved.push_back(id);
   }
   return saved;
@@ -263,6 +274,7 @@ void DurableStore::carry_out(const std::vector<DeliveryTable::Change>& changes, 
       } else {
         ++output.gone;
         if (waiting_in_file_ > 0) --waiting_in_file_;
+        look_on_ = "";  // others may have waited for its end
       }
     }
   }
@@ -270,20 +282,20 @@ void DurableStore::carry_out(const std::vector<DeliveryTable::Change>& changes, 
 
 void DurableStore::dispatch(Exchanges exchanges, Output& output) {
   for (std::vector<Delivery>& exchange : exchanges) {
-    const std::string lane = lane_of(exchange);
-    const auto news =
+    output.gone +=
         std::erase_if(exchange, [&](const Delivery& delivery) { return duplicates_.contains(delivery.id); });
-    output.gone += news;
-    if (exchange.empty()) continue;
-    if (window_.has_backlog(lane) || !window_.has_room(lane)) {
-      window_.set_backlog(lane, true);
-      waiting_in_file_ += exchange.size();
-      continue;
-    }
+    std::ranges::stable_sort(exchange, {}, &Delivery::turn);
+    unsigned last_turn = ~0U;  // that may begin: those after it wait for what stays in the file
     for (Delivery& delivery : exchange) {
-      window_.hold(delivery.id, receiver_of(delivery), size_of(delivery));
-      const Duration wait = delivery.delay;
-      output.send.push_back({.delivery = std::move(delivery), .attempts = 0, .wait = wait});
+      const std::string lane = receiver_of(delivery);
+      const bool full = window_.has_backlog(lane) || !window_.has_room(lane);
+      if (delivery.turn <= last_turn && !full) {
+        send_new(std::move(delivery), output);
+        continue;
+      }
+      if (full) window_.set_backlog(lane, true);
+      last_turn = std::min(last_turn, delivery.turn);
+      ++waiting_in_file_;
     }
   }
 }
@@ -304,19 +316,32 @@ void DurableStore::look_after(Output& output) {
 }
 
 void DurableStore::fill(const std::string& lane, Output& output) {
-  std::string exchange;
-  const auto wanted = [&](std::string_view id, std::string_view request_id) -> std::optional<bool> {
-    if (window_.holds(id) || updates_.contains(std::string(id))) {
-      exchange = request_id;
-      return false;
-    }
-    if (exchange != request_id && !window_.has_room(lane)) return std::nullopt;
-    exchange = request_id;
-    return true;
+  const auto wanted = [&](const DeliveryTable::Key& key) -> std::optional<bool> {
+    if (!window_.has_room(lane)) return std::nullopt;
+    return may_load(key);
   };
   const bool all =
       table_.waiting(lane, wanted, [&](DeliveryTable::Row row) { load(std::move(row), output); });
   if (all) window_.set_backlog(lane, false);
+}
+
+// Of the exchange of one that has ended, what has waited for that.
+void DurableStore::load_next_turn(const std::string& ended, Output& output) {
+  const auto wanted = [&](const DeliveryTable::Key& key) -> std::optional<bool> {
+    if (!may_load(key)) return false;
+    const std::string lane(key.lane);
+    if (window_.has_room(lane)) return true;
+    window_.set_backlog(lane, true);
+    return false;
+  };
+  table_.waiting_beside(ended, wanted, [&](DeliveryTable::Row row) { load(std::move(row), output); });
+}
+
+// It is not in memory, and neither is anything in the file alone that has to end before it.
+bool DurableStore::may_load(const DeliveryTable::Key& key) {
+  if (window_.holds(key.id) || updates_.contains(std::string(key.id))) return false;
+  return key.turn == 0 ||
+         std::ranges::all_of(table_.before(key), [&](const std::string& id) { return window_.holds(id); });
 }
 
 void DurableStore::load(DeliveryTable::Row row, Output& output) {
@@ -334,7 +359,7 @@ void DurableStore::load(DeliveryTable::Row row, Output& output) {
   const Duration wait = wait_of(row, clock_.wall());
   row.delivery->created = row.created;
   if (wait == Duration::zero()) row.delivery->delay = wait;  // an operator has ended it
-  window_.hold(row.id, receiver_of(*row.delivery), size_of(*row.delivery));
+  window_.hold(row.id, row.lane, size_of(*row.delivery));
   output.send.push_back({.delivery = *std::move(row.delivery), .attempts = row.attempts, .wait = wait});
 }
 

@@ -86,7 +86,6 @@ class DurableStore {
  private:
   struct Unsaved {
     Delivery delivery;
-    std::string lane;
     Standing standing;
     std::size_t bytes = 0;
   };
@@ -96,10 +95,12 @@ class DurableStore {
   void first_look(Output& output);
   void look_for_lanes();
 
+  void give_sign();
   void absorb(Input& input);
-  bool remember(const Delivery& delivery, const std::string& lane, const Standing& standing);
+  bool remember(const Delivery& delivery, const Standing& standing);
   void note(const Update& update);
   void keep_in_memory(Exchanges exchanges, Output& output);
+  void send_new(Delivery delivery, Output& output);
 
   bool write(const Exchanges& exchanges, Output& output);
   std::vector<std::string> insert_unsaved();
@@ -108,6 +109,8 @@ class DurableStore {
 
   void look_after(Output& output);
   void fill(const std::string& lane, Output& output);
+  void load_next_turn(const std::string& ended, Output& output);
+  bool may_load(const DeliveryTable::Key& key);
   void load(DeliveryTable::Row row, Output& output);
   void prune();
 
@@ -136,6 +139,7 @@ class DurableStore {
   std::string trouble_;
   MonoTime retry_at_{};
   MonoTime poll_at_{};
+  MonoTime sign_at_{};
   MonoTime prune_at_{};
   std::optional<MonoTime> set_aside_at_;
 };

@@ -165,7 +165,7 @@ bool HttpConnection::take_head() {
 bool HttpConnection::take_body(std::string_view bytes) {
   while (!body_.done() && !bytes.empty()) {
     const auto step = body_.decode(bytes);
-    if (step) body_bytes_ += step->payload.size();
+    if (step) body_bytes_ += step->consumed;  // of which chunks' extensions may be most
     if (!step || step->consumed == 0 || body_bytes_ > max_body_bytes) {
       reply_.reusable = false;
       return finish(std::move(reply_));

@@ -57,7 +57,7 @@ bool Ledger::admit(const Delivery& delivery, std::size_t capacity) {
     ++counts_.added;
     ++by_cleanup_[delivery.cleanup].owed;
   }
-  if (!room) dead(delivery, std::nullopt, fmt::format("the outbox is full with {} deliveries", capacity));
+  if (!room) dead(delivery, std::nullopt, fmt::format("the outbox is full with {} deliveries", capacity), 0);
   return room;
 }
 
@@ -90,8 +90,8 @@ void Ledger::will_retry(const Delivery& delivery, const AttemptRecord& attempt, 
 }
 
 void Ledger::dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
-                  std::string_view reason) {
-  const AttemptRecord none{.start = clock_.wall(), .number = 0, .duration = {}, .result = {}};
+                  std::string_view reason, unsigned attempts) {
+  const AttemptRecord none{.start = clock_.wall(), .number = attempts, .duration = {}, .result = {}};
   const AttemptRecord& last = attempt ? *attempt : none;
   write_line(access_.get(), delivery, last, "dead", std::nullopt,
              last.result.error.empty() || reason == reason_expired ? reason : last.result.error);

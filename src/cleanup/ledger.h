@@ -41,8 +41,8 @@ class Ledger final : public Progress {
   void started(const Delivery&, unsigned) override {}
   void delivered(const Delivery& delivery, const AttemptRecord& attempt) override;
   void will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) override;
-  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
-            std::string_view reason) override;
+  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt, std::string_view reason,
+            unsigned attempts) override;
   // Those that are still pending when nobody is left to send them.
   void lost(const std::vector<const Delivery*>& deliveries);
 

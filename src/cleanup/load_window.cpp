@@ -14,11 +14,11 @@ bool LoadWindow::has_room(const std::string& lane) const {
   return found == lanes_.end() || has_room(found->second, 1);
 }
 
-void LoadWindow::hold(const std::string& id, const std::string& receiver, std::size_t bytes) {
-  const auto lane = lanes_.try_emplace(receiver).first;
-  if (!held_.try_emplace(id, Held{lane, bytes}).second) return tidy(lane);
-  ++lane->second.deliveries;
-  lane->second.bytes += bytes;
+void LoadWindow::hold(const std::string& id, const std::string& lane, std::size_t bytes) {
+  const auto its = lanes_.try_emplace(lane).first;
+  if (!held_.try_emplace(id, Held{its, bytes}).second) return tidy(its);
+  ++its->second.deliveries;
+  its->second.bytes += bytes;
   bytes_ += bytes;
 }
 

@@ -1,8 +1,7 @@
 // Which deliveries of the outbox are in memory, at the dispatcher: some of each receiver, so that a dead
 // one's backlog neither fills the memory nor holds up others. What is beyond waits in the file.
 //
-// A lane is the receiver of an exchange's first delivery: exchanges are loaded whole, by their lane. How full
-// a lane is, is counted by where each delivery goes.
+// Each delivery is in the lane of its receiver.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +18,14 @@ class LoadWindow {
   struct Limits {
     std::size_t lane_deliveries = 2'000;
     std::size_t lane_bytes = 16 * 1024 * 1024;
-    std::size_t deliveries = 50'000;  // over all lanes; beyond it, a lane still gets one exchange at a time
+    std::size_t deliveries = 50'000;  // over all lanes; beyond it, a lane still gets one delivery at a time
     std::size_t bytes = 128 * 1024 * 1024;
   };
   explicit LoadWindow(Limits limits) : limits_(limits) {}
 
-  // For one more exchange, which may then go beyond the limits by its size.
+  // For one more.
   bool has_room(const std::string& lane) const;
-  void hold(const std::string& id, const std::string& receiver, std::size_t bytes);
+  void hold(const std::string& id, const std::string& lane, std::size_t bytes);
   void release(const std::string& id);
   bool holds(std::string_view id) const { return held_.contains(std::string(id)); }
   std::size_t size() const { return held_.size(); }

@@ -29,9 +29,10 @@ class Progress {
   virtual void started(const Delivery& delivery, unsigned attempt) = 0;
   virtual void delivered(const Delivery& delivery, const AttemptRecord& attempt) = 0;
   virtual void will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) = 0;
-  // `reason` is for people. No attempt: it was given up without one, as when it has expired.
+  // `reason` is for people. No attempt: it was given up after `attempts`, not by the last one, as when it has
+  // expired.
   virtual void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
-                    std::string_view reason) = 0;
+                    std::string_view reason, unsigned attempts) = 0;
 
  protected:
   ~Progress() = default;

@@ -43,14 +43,14 @@ void Recorder::will_retry(const Delivery& delivery, const AttemptRecord& attempt
 }
 
 void Recorder::dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
-                    std::string_view reason) {
+                    std::string_view reason, unsigned attempts) {
   under_way_.erase(delivery.id);
-  Standing standing{.state = DeliveryState::dead};
+  Standing standing{.state = DeliveryState::dead, .attempts = attempts};
   if (attempt) standing = standing_after(*attempt, DeliveryState::dead);
   standing.ended = clock_.wall();
   standing.reason = reason;
   store_({delivery.id, std::move(standing)});
-  ledger_.dead(delivery, attempt, reason);
+  ledger_.dead(delivery, attempt, reason, attempts);
 }
 
 }  // namespace hangup::cleanup

@@ -22,8 +22,8 @@ class Recorder final : public Progress {
   void started(const Delivery& delivery, unsigned attempt) override;
   void delivered(const Delivery& delivery, const AttemptRecord& attempt) override;
   void will_retry(const Delivery& delivery, const AttemptRecord& attempt, Duration wait) override;
-  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt,
-            std::string_view reason) override;
+  void dead(const Delivery& delivery, const std::optional<AttemptRecord>& attempt, std::string_view reason,
+            unsigned attempts) override;
 
   // An attempt is under way: its end is still to be reported.
   bool is_under_way(const std::string& id) const { return under_way_.contains(id); }

@@ -71,8 +71,10 @@ std::optional<Recovered> recover(const Leftover& leftover, const config::Config&
   const auto& servers = route->upstream->servers;
   const auto server = std::ranges::find(servers, recovered.exchange.upstream, &config::Server::url);
   const SnapshotVariables variables(*snapshot, leftover.phase, died);
-  Owed owed =
-      render_all(*route, server == servers.end() ? nullptr : &*server, variables, snapshot->request_id, died);
+  const auto address = snapshot->address();
+  const ServerAt had_it{.server = server == servers.end() ? nullptr : &*server,
+                        .address = address ? &*address : nullptr};
+  Owed owed = render_all(*route, had_it, variables, snapshot->request_id, died);
   for (const Delivery& delivery : owed.deliveries) recovered.exchange.cleanup_ids.push_back(delivery.id);
   recovered.exchange.cleanup_skipped = std::move(owed.skipped);
   recovered.deliveries = std::move(owed.deliveries);

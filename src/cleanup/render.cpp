@@ -62,16 +62,17 @@ struct Target {
   std::string server_name = {};
 };
 
-// The address is the server's own and not its name: of a name with several addresses only this one had the
-// request.
-std::expected<Target, std::string> target_at(const config::Server* server, std::string path) {
+// The address and not the name: of a name with several addresses only this one had the request.
+std::expected<Target, std::string> target_at(ServerAt at, std::string path) {
+  const config::Server* server = at.server;
   if (server == nullptr) return std::unexpected("no server had the request");
   if (!path.starts_with('/')) return std::unexpected("the path for the server does not start with a /");
   if (server->address.is_unix()) {
     const auto* address = reinterpret_cast<const sockaddr_un*>(server->address.data());
     return Target{.url = "http://" + server->authority + path, .socket = address->sun_path, .host = {}};
   }
-  const std::string authority = server->address.to_string();
+  const SocketAddress* address = server->name ? at.address : &server->address;
+  const std::string authority = address != nullptr ? address->to_string() : server->authority;
   return Target{.url = (server->https ? "https://" : "http://") + authority + path,
                 .socket = {},
                 .host = authority == server->authority ? std::string() : server->authority,
@@ -79,12 +80,12 @@ std::expected<Target, std::string> target_at(const config::Server* server, std::
                 .server_name = server->tls_name};
 }
 
-std::expected<Target, std::string> target_of(const config::Cleanup& cleanup, const config::Server* server,
+std::expected<Target, std::string> target_of(const config::Cleanup& cleanup, ServerAt to,
                                              const config::VariableSource& source) {
   auto url = cleanup.url.render(source, config::Place::url);
   if (!url) return std::unexpected(std::move(url.error()));
   std::expected<Target, std::string> target = Target{.url = std::move(*url), .socket = {}, .host = {}};
-  if (cleanup.to != config::Cleanup::To::url) target = target_at(server, std::move(target->url));
+  if (cleanup.to != config::Cleanup::To::url) target = target_at(to, std::move(target->url));
   if (!target) return target;
   if (const auto parsed = parse_url(target->url); !parsed) return std::unexpected(parsed.error().message);
   return target;
@@ -106,10 +107,10 @@ std::string as_id(std::string_view request_id) {
 
 }  // namespace
 
-std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* server,
+std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, ServerAt to,
                                             const config::VariableSource& source, std::string id,
                                             std::string request_id, WallTime now) {
-  auto target = target_of(cleanup, server, source);
+  auto target = target_of(cleanup, to, source);
   if (!target) return std::unexpected(std::move(target.error()));
 
   auto headers = render_headers(cleanup, source);
@@ -164,12 +165,12 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, cons
                   .is_signed = !cleanup.signing_keys.empty()};
 }
 
-Owed render_all(const config::Route& route, const config::Server* server,
-                const config::VariableSource& source, std::string_view request_id, WallTime now) {
+Owed render_all(const config::Route& route, ServerAt had_it, const config::VariableSource& source,
+                std::string_view request_id, WallTime now,
+                std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses) {
   Owed owed;
   const std::string base = as_id(request_id);
-  const auto add = [&](const config::Cleanup& cleanup, const config::Server* to, std::string id,
-                       std::size_t turn) {
+  const auto add = [&](const config::Cleanup& cleanup, ServerAt to, std::string id, std::size_t turn) {
     auto delivery = render(cleanup, to, source, std::move(id), std::string(request_id), now);
     if (delivery) {
       delivery->turn = static_cast<unsigned>(turn);
@@ -185,13 +186,17 @@ Owed render_all(const config::Route& route, const config::Server* server,
     const config::Cleanup& cleanup = *route.on_disconnect.cleanups[i];
     const std::string id = base + '-' + std::to_string(i);
     if (cleanup.to != config::Cleanup::To::every_server) {
-      add(cleanup, server, id, i);
+      add(cleanup, had_it, id, i);
       continue;
     }
     const auto& servers = route.upstream->servers;
     for (std::size_t j = 0; j < servers.size(); ++j) {
+      const bool known = servers[j].name && j < addresses.size() && !addresses[j]->empty();
+      const std::string id_there = id + '-' + std::to_string(j);
       // What one server can't be called for, none can.
-      if (!add(cleanup, &servers[j], id + '-' + std::to_string(j), i)) break;
+      if (!add(cleanup, {&servers[j], known ? &addresses[j]->front() : nullptr}, id_there, i)) break;
+      for (std::size_t k = 1; known && k < addresses[j]->size(); ++k)
+        add(cleanup, {&servers[j], &(*addresses[j])[k]}, id_there + '-' + std::to_string(k), i);
     }
   }
   return owed;

@@ -25,6 +25,7 @@ constexpr std::array always = {Variable::request_method,  Variable::request_host
 
 const VariableRef id_variable{.variable = Variable::request_id, .name = {}, .fallback = {}, .raw = false};
 constexpr std::string_view id_variable_name = "request.id";
+constexpr std::string_view address_name = "upstream.address";  // which is no variable
 
 bool is_kept_elsewhere(Variable variable) {
   return variable == Variable::request_id || variable == Variable::trace_id || variable == Variable::route ||
@@ -69,7 +70,7 @@ SnapshotPlan::SnapshotPlan(const config::Route& route)
 }
 
 void SnapshotPlan::append(std::string& out, const config::VariableSource& source, std::string_view request_id,
-                          WallTime started) const {
+                          WallTime started, const SocketAddress* address) const {
   ByteWriter writer(out);
   writer.number(version);
   writer.string(request_id);
@@ -79,6 +80,10 @@ void SnapshotPlan::append(std::string& out, const config::VariableSource& source
   if (const auto given = source.value(id_variable, scratch); given && *given != request_id) {
     writer.string(id_variable_name);
     writer.string(*given);
+  }
+  if (address != nullptr) {
+    writer.string(address_name);
+    writer.string(address->to_string());
   }
   for (std::size_t i = 0; i < variables_.size(); ++i) {
     const auto value = source.value(variables_[i], scratch);
@@ -110,6 +115,11 @@ std::string_view Snapshot::shown_id() const {
 std::optional<std::string_view> Snapshot::trace_id() const {
   const std::string_view id = http::trace_id_of(value("trace.parent").value_or(""));
   return id.empty() ? std::nullopt : std::optional(id);
+}
+
+std::optional<SocketAddress> Snapshot::address() const {
+  const auto parsed = SocketAddress::parse(value(address_name).value_or(""));
+  return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
 std::optional<std::string_view> Snapshot::value(std::string_view name) const {

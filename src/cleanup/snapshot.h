@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <hangup/base/address.h>
 #include <hangup/base/clock.h>
 #include <hangup/base/outcome.h>
 #include <hangup/cleanup/cleanup.h>
@@ -24,6 +25,7 @@ struct Snapshot {
   std::optional<std::string_view> value(std::string_view name) const;
   std::string_view shown_id() const;  // {request.id}
   std::optional<std::string_view> trace_id() const;
+  std::optional<SocketAddress> address() const;  // as in ServerAt
 };
 
 // nullopt for what SnapshotPlan did not write.

@@ -242,7 +242,7 @@ void SqliteOutbox::Impl::add(std::vector<Delivery> deliveries) {
   }
   if (room) return work_.notify_one();
   for (const Delivery& delivery : deliveries)
-    ledger_.dead(delivery, std::nullopt, "the outbox's disk does not keep up, and its queue is full");
+    ledger_.dead(delivery, std::nullopt, "the outbox's disk does not keep up, and its queue is full", 0);
 }
 
 // Under the mutex. To leave it to the next cleanup would keep hangup from being ready for one.
@@ -379,9 +379,10 @@ void SqliteOutbox::Impl::take_turn(DurableStore::Input input) {
 
 void SqliteOutbox::Impl::carry_out(DurableStore::Output output) {
   for (const Delivery& delivery : output.given_up)
-    ledger_.dead(delivery, std::nullopt, "the outbox can't be written, and there is no more room in memory");
+    ledger_.dead(delivery, std::nullopt, "the outbox can't be written, and there is no more room in memory",
+                 0);
   for (const Delivery& delivery : output.unreadable)
-    ledger_.dead(delivery, std::nullopt, "what the outbox holds of it is damaged");
+    ledger_.dead(delivery, std::nullopt, "what the outbox holds of it is damaged", 0);
   ledger_.restored(output.found);
   ledger_.gone(output.gone);
   const bool rescue_too = output.rescue;

@@ -369,7 +369,7 @@ void Exchange::on_finishing(bool finishing) {
 std::string_view Exchange::snapshot() const {
   std::string& scratch = proxy_.scratch();
   scratch.clear();
-  plan_->snapshot.append(scratch, variables(), id_, started_wall_);
+  plan_->snapshot.append(scratch, variables(), id_, started_wall_, worked_at_address());
   return scratch;
 }
 
@@ -420,8 +420,8 @@ void Exchange::call_cleanup() {
   if (finished_without_client_ && route_->on_disconnect.upstream == config::OnDisconnect::Upstream::abort) {
     return skip_cleanups(observe::Skip::finished_within_grace, "finished within grace");
   }
-  cleanup::Owed owed =
-      cleanup::render_all(*route_, worked_at(), variables(), id_, proxy_.needs().scheduler.wall());
+  cleanup::Owed owed = cleanup::render_all(*route_, {worked_at(), worked_at_address()}, variables(), id_,
+                                           proxy_.needs().scheduler.wall(), upstream_->addresses());
   for (const cleanup::Delivery& delivery : owed.deliveries) extra().cleanup_ids.push_back(delivery.id);
   if (!owed.skipped.empty()) extra().cleanup_skipped = std::move(owed.skipped);
   for (const std::size_t index : owed.skipped_cleanups) plan_->skips[index]->add(observe::Skip::no_value);

@@ -120,6 +120,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   ExchangeVariables variables() const;
   // The server that may have begun work, or, before there is one, the one that is tried.
   const config::Server* worked_at() const { return sent_to_ != nullptr ? sent_to_ : server_; }
+  const SocketAddress* worked_at_address() const { return extra_ ? extra_->sent_to_address.get() : nullptr; }
   const config::Upstream::Timeouts& timeouts() const { return route_->upstream->timeouts; }
 
   Proxy& proxy_;
@@ -191,6 +192,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
     std::vector<std::string> cleanup_ids;
     std::string cleanup_skipped;
     std::string error;
+    // Where sent_to_ is, of a server that has a name.
+    std::shared_ptr<const SocketAddress> sent_to_address;
   };
   Extra& extra();
   std::unique_ptr<Extra> extra_;

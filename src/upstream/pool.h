@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   ~Pool() override;
 
   const config::Upstream& config() const override { return shared_->config(); }
+  std::span<const Addresses::List> addresses() override {
+    follow_names();
+    return addresses_;
+  }
   std::unique_ptr<ServerRequest> request(ServerObserver& observer, Tries& tries,
                                          const RequestOptions& options) override;
 

@@ -33,6 +33,9 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   bool sent_anything() const override {
     return sent_before_ || (connection_ != nullptr && connection_->sent_anything());
   }
+  std::shared_ptr<const SocketAddress> address() const override {
+    return connection_ != nullptr ? connection_->address : nullptr;
+  }
 
   // For the pool.
   std::string_view method() const { return method_; }

@@ -5,7 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <csignal>
 #include <string>
+#include <string_view>
 
 namespace hangup::test {
 namespace {
@@ -83,6 +86,68 @@ TEST_F(Names, AnExchangeInFlightKeepsItsConnection) {
   upstream.send(request, response(200, "done"));
   EXPECT_EQ(client.read_response().body, "done");
   upstream.wait_for_close(request);  // and no other request gets it
+}
+
+// A cleanup goes where the work is, which of a name with several addresses one knows; also after a crash.
+class NamesOfReceivers : public Names {
+ protected:
+  NamesOfReceivers() {
+    dns.set("app.test", {"127.0.0.1", "127.0.0.2"});
+    for (MockUpstream* server : {&upstream, &second}) server->on("/work", never_answer());
+  }
+  void start_with_cleanup(const std::string& to) {
+    Yaml yaml;
+    yaml.servers = "\"http://app.test:" + port() + '"';
+    yaml.cleanup = "to: " + to;
+    yaml.cleanup_url = "/stop";
+    start_with(fmt::format("resolver: \"{}\"\noutbox: {{path: \"{}\"}}\n", dns.where(),
+                           (dir / "outbox.db").string()),
+               yaml);
+  }
+  static bool has(const MockUpstream& server, std::string_view target) {
+    return std::ranges::any_of(server.requests(),
+                               [&](const RequestRecord& each) { return each.message.target == target; });
+  }
+  // A request under way, and the server that has it.
+  MockUpstream& ask(Client& client) {
+    client.send(get("/work"));
+    eventually("the request", [&] { return has(upstream, "/work") || has(second, "/work"); });
+    return has(upstream, "/work") ? upstream : second;
+  }
+  MockUpstream& other_than(const MockUpstream& server) { return &server == &upstream ? second : upstream; }
+
+  const TempDir dir;
+};
+
+TEST_F(NamesOfReceivers, LeadToTheServerThatHadTheRequest) {
+  start_with_cleanup("same_server");
+  Client client = connect();
+  const MockUpstream& its = ask(client);
+  client.close();
+  EXPECT_EQ(its.wait_for_request("/stop").message.header("Host"), "app.test:" + port());
+  drain();
+  EXPECT_FALSE(has(other_than(its), "/stop"));
+}
+
+TEST_F(NamesOfReceivers, LeadThereAlsoAfterACrash) {
+  start_with_cleanup("same_server");
+  Client client = connect();
+  const MockUpstream& its = ask(client);
+  hangup->signal(SIGKILL);
+  hangup->wait_for_exit();
+  start_with_cleanup("same_server");
+  its.wait_for_request("/stop");
+  drain();
+  EXPECT_FALSE(has(other_than(its), "/stop"));
+}
+
+TEST_F(NamesOfReceivers, LeadToEachOfTheirAddresses) {
+  start_with_cleanup("every_server");
+  Client client = connect();
+  ask(client);
+  client.close();
+  upstream.wait_for_request("/stop");
+  second.wait_for_request("/stop");
 }
 
 TEST_F(Names, KeepTheirAddressWhileTheyCanNotBeLookedUp) {

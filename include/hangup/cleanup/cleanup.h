@@ -11,10 +11,12 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <hangup/base/address.h>
 #include <hangup/base/clock.h>
 #include <hangup/base/error.h>
 #include <hangup/base/outcome.h>
@@ -55,6 +57,14 @@ struct Delivery {
   std::optional<MonoTime> not_after = {};
 };
 
+// A server that a delivery can go to.
+struct ServerAt {
+  const config::Server* server = nullptr;
+  // Of one that has a name, what that was looked up to. Null where it is not known: the name is looked up for
+  // each attempt.
+  const SocketAddress* address = nullptr;
+};
+
 // Fills in the templates. The error says why this cleanup can't be called for this exchange: it is then
 // `skipped`. `id` is the webhook-id. Any thread.
 //
@@ -64,8 +74,8 @@ struct Delivery {
 // User-Agent and, of an exchange with a trace, traceparent are defaults; a configured header that would
 // contradict the framing or the delivery's identity is left out.
 //
-// Unless the cleanup has a URL, the delivery goes to `server`, which may be null otherwise.
-std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, const config::Server* server,
+// Unless the cleanup has a URL, the delivery goes to `to`, which may be null otherwise.
+std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, ServerAt to,
                                             const config::VariableSource& source, std::string id,
                                             std::string request_id, WallTime now);
 
@@ -76,15 +86,20 @@ struct Owed {
   std::vector<std::size_t> skipped_cleanups;  // which of the route's
 };
 
-// Renders all cleanups of the route, in their order; `server` had the request, null if none. Any thread.
+// Renders all cleanups of the route, in their order; `had_it` had the request, null if none. Any thread.
+//
+// `addresses` are those of the upstream's servers, in their order, or empty where they are not known: a
+// server that has a name with several of them is several, since each may have work to stop.
 //
 // `request_id` is hangup's own: {request.id} may be a trusted proxy's, which can give it to several requests.
 // Webhook-ids follow from the request id ("<request id>-0" for the route's first cleanup, "<request id>-0-1"
-// for the second server of one that goes to every server): whoever renders what an exchange owes once more,
-// after a crash, gets the same ids, and receivers and the outbox see that they have it already. Anything
+// for the second server of one that goes to every server, "<request id>-0-1-1" for the second address of its
+// name): whoever renders what an exchange owes once more, after a crash, gets the same ids, and receivers and
+// the outbox see that they have it already. Anything
 // but letters, digits, `-`, `_` and `~` of the request id is percent-encoded in them.
-Owed render_all(const config::Route& route, const config::Server* server,
-                const config::VariableSource& source, std::string_view request_id, WallTime now);
+Owed render_all(const config::Route& route, ServerAt had_it, const config::VariableSource& source,
+                std::string_view request_id, WallTime now,
+                std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses = {});
 
 // What became of deliveries so far. Values of one moment.
 struct Counts {
@@ -142,9 +157,9 @@ class SnapshotPlan {
   bool names_response() const { return names_response_; }
   bool names_request_json() const { return names_request_json_; }
   // Appends a snapshot to `out`. `request_id` is hangup's own. `source` is asked for each variable; those
-  // without a value are left out.
+  // without a value are left out. `address` is as in ServerAt.
   void append(std::string& out, const config::VariableSource& source, std::string_view request_id,
-              WallTime started) const;
+              WallTime started, const SocketAddress* address = nullptr) const;
 
  private:
   std::string route_;

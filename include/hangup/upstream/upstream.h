@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <hangup/base/address.h>
 #include <hangup/base/error.h>
 #include <hangup/config/config.h>
 #include <hangup/http/message.h>
@@ -119,6 +120,8 @@ class ServerRequest {
   virtual void abort() = 0;
   // The first byte of the request was written to a server's socket: it may have begun work.
   virtual bool sent_anything() const = 0;
+  // From on_connected() on: what the server's name was looked up to; null of one without.
+  virtual std::shared_ptr<const SocketAddress> address() const = 0;
 };
 
 // What the workers share of an upstream: how many connections and requests each server has, who waits for
@@ -169,6 +172,9 @@ class Upstream {
  public:
   virtual ~Upstream() = default;
   virtual const config::Upstream& config() const = 0;
+  // Of its servers, in their order: what their names were looked up to last, or their fixed ones. Good until
+  // the loop's next turn.
+  virtual std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses() = 0;
   // `observer` and `tries` outlive the request.
   virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, Tries& tries,
                                                  const RequestOptions& options) = 0;

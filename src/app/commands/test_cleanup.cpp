@@ -148,7 +148,7 @@ int test_cleanup(const std::filesystem::path& config_file, const std::string& na
     const std::string id = ids.next();
     const Sample sample(id, route == nullptr ? "test" : std::string_view(route->name),
                         server == nullptr ? "test" : std::string_view(server->url));
-    auto delivery = cleanup::render(*cleanup, server, sample, id + "-0", id, clock.wall());
+    auto delivery = cleanup::render(*cleanup, {.server = server}, sample, id + "-0", id, clock.wall());
     if (!delivery) {
       err << fmt::format("hangup: cleanup `{}` can't be rendered with sample values: {}\n", name,
                          delivery.error());

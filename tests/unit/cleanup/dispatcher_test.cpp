@@ -16,7 +16,8 @@ namespace hangup::cleanup {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ElementsAre, testing::HasSubstr, testing::IsEmpty, testing::UnorderedElementsAre;
+using testing::Contains, testing::ElementsAre, testing::HasSubstr, testing::IsEmpty,
+    testing::UnorderedElementsAre;
 
 // Holds attempts until the test ends them.
 class FakeSender final : public Sender {
@@ -378,6 +379,17 @@ TEST_F(DispatcherTest, AnAttemptUnderWayAtItsExpiryIsTheLast) {
   EXPECT_EQ(ledger.counts().dead, 1U);
   EXPECT_EQ(last_line().at("error"), "expired");
   EXPECT_EQ(last_line().at("attempt"), 1);
+}
+
+TEST_F(DispatcherTest, OneThatExpiresAfterAnAttemptWasNotNeverTried) {
+  Delivery delivery = fresh("a");
+  delivery.expire_after = 1s;
+  give(delivery);
+  sender.answer({.status = 503, .retry_after = 3600s, .error = {}});
+  scheduler.advance(1s);
+  EXPECT_EQ(last_line().at("result"), "dead");
+  EXPECT_EQ(last_line().at("attempt"), 1);
+  EXPECT_THAT(log.messages(), Contains(HasSubstr("attempts=1")));
 }
 
 TEST_F(DispatcherTest, OneThatHasExpiredBeforeIsNeverSent) {

@@ -64,7 +64,7 @@ TEST_F(LedgerTest, ARetrySaysWhen) {
 
 TEST_F(LedgerTest, ADeadLetterIsAWarningForPeopleToo) {
   attempt.result.status = 410;
-  ledger.dead(delivery, attempt, "status 410 is final");
+  ledger.dead(delivery, attempt, "status 410 is final", 0);
   EXPECT_EQ(Json::parse(access.messages().at(0)).at("result"), "dead");
   EXPECT_THAT(log.messages(),
               ElementsAre("dead letter webhook_id=msg_1 request_id=req-1 cleanup=stop-report attempts=2 "
@@ -74,8 +74,8 @@ TEST_F(LedgerTest, ADeadLetterIsAWarningForPeopleToo) {
 TEST_F(LedgerTest, NeverSaysAHeaderABodyOrAQuery) {
   ledger.delivered(delivery, attempt);
   ledger.will_retry(delivery, attempt, 1s);
-  ledger.dead(delivery, attempt, "given up");
-  ledger.dead(delivery, std::nullopt, "full");
+  ledger.dead(delivery, attempt, "given up", 0);
+  ledger.dead(delivery, std::nullopt, "full", 0);
   ledger.lost({&delivery});
   for (const auto& message : access.messages()) EXPECT_THAT(message, Not(HasSubstr("s3cret")));
   for (const auto& message : log.messages()) EXPECT_THAT(message, Not(HasSubstr("s3cret")));
@@ -112,7 +112,7 @@ TEST_F(LedgerTest, SettlesWhenNothingIsPending) {
   EXPECT_FALSE(ledger.wait_settled(0s));
   ledger.will_retry(delivery, attempt, 1s);
   EXPECT_FALSE(ledger.wait_settled(0s));
-  ledger.dead(delivery, attempt, "given up");
+  ledger.dead(delivery, attempt, "given up", 0);
   EXPECT_TRUE(ledger.wait_settled(0s));
   EXPECT_EQ(ledger.counts().attempts, 2U);
 }
@@ -135,7 +135,7 @@ TEST_F(LedgerTest, NamesEachLostDelivery) {
 TEST_F(LedgerTest, WorksWithoutAnAccessLog) {
   Ledger quiet(scheduler, nullptr, log.logger);
   quiet.delivered(delivery, attempt);
-  quiet.dead(delivery, attempt, "given up");
+  quiet.dead(delivery, attempt, "given up", 0);
   EXPECT_EQ(log.messages().size(), 1U);
 }
 

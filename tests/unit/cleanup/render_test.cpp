@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -50,7 +51,7 @@ class Render : public testing::Test {
     cleanup.url = compiled("http://127.0.0.1:9000/jobs/{request.id}");
   }
   std::expected<Delivery, std::string> rendered() const {
-    return render(cleanup, nullptr, exchange, "msg_1", "req-1",
+    return render(cleanup, {}, exchange, "msg_1", "req-1",
                   WallTime(std::chrono::milliseconds(1767323045999)));
   }
   static std::string header(const Delivery& delivery, std::string_view name) {
@@ -258,7 +259,8 @@ class RenderAll : public Render {
     route.on_disconnect.cleanups.push_back(std::make_shared<config::Cleanup>(std::move(next)));
   }
   Owed owed(const config::Server* had_it, std::string_view request_id = "req-1") const {
-    return render_all(route, had_it, exchange, request_id, WallTime(std::chrono::seconds(1767323045)));
+    return render_all(route, {.server = had_it}, exchange, request_id,
+                      WallTime(std::chrono::seconds(1767323045)));
   }
   const config::Server* first() const { return &route.upstream->servers[0]; }
   const config::Server* second() const { return &route.upstream->servers[1]; }
@@ -285,6 +287,41 @@ TEST_F(RenderAll, ToTheSameServerGoesToTheAddressThatHadTheRequest) {
   EXPECT_EQ(named.url, "http://[::1]:9001/jobs/req-1?x=1");
   EXPECT_EQ(header(named, "Host"), "backend:9001");
   EXPECT_EQ(named.socket, "");
+}
+
+TEST_F(RenderAll, ToAServerWithANameGoesToTheAddressThatHadTheRequestOrElseByTheName) {
+  config::Server named = server("127.0.0.1:1", "app.example:9000");
+  named.address = {};
+  named.name.emplace();
+  add("/jobs", config::Cleanup::To::same_server);
+  const SocketAddress address = SocketAddress::parse("192.0.2.7:9000").value();
+  const Delivery there =
+      render_all(route, {.server = &named, .address = &address}, exchange, "req-1", {}).deliveries.at(0);
+  EXPECT_EQ(there.url, "http://192.0.2.7:9000/jobs");
+  EXPECT_EQ(header(there, "Host"), "app.example:9000");
+  const Delivery somewhere = owed(&named).deliveries.at(0);
+  EXPECT_EQ(somewhere.url, "http://app.example:9000/jobs");
+  EXPECT_EQ(header(somewhere, "Host"), "(none)");
+}
+
+TEST_F(RenderAll, ToEveryServerIsADeliveryToEachAddressOfAName) {
+  auto upstream = std::make_shared<config::Upstream>(*route.upstream);
+  upstream->servers[0].name.emplace();
+  route.upstream = upstream;
+  add("/jobs", config::Cleanup::To::every_server);
+  const auto list = [](std::initializer_list<const char*> texts) {
+    std::vector<SocketAddress> addresses;
+    for (const char* text : texts) addresses.push_back(SocketAddress::parse(text).value());
+    return std::make_shared<const std::vector<SocketAddress>>(std::move(addresses));
+  };
+  const std::vector<std::shared_ptr<const std::vector<SocketAddress>>> addresses = {
+      list({"192.0.2.7:9000", "192.0.2.8:9000"}), list({"[::1]:9001"})};
+  const Owed all = render_all(route, {}, exchange, "req-1", {}, addresses);
+  std::vector<std::pair<std::string, std::string>> calls;
+  for (const Delivery& delivery : all.deliveries) calls.emplace_back(delivery.id, delivery.url);
+  EXPECT_THAT(calls, testing::ElementsAre(testing::Pair("req-1-0-0", "http://192.0.2.7:9000/jobs"),
+                                          testing::Pair("req-1-0-0-1", "http://192.0.2.8:9000/jobs"),
+                                          testing::Pair("req-1-0-1", "http://[::1]:9001/jobs")));
 }
 
 TEST_F(RenderAll, ToTheSameServerByHttpsSaysWhatItsCertificateHasToBeFor) {

@@ -146,6 +146,7 @@ class FakeUpstream final : public upstream::Upstream {
   upstream::ServerObserver& observer() { return *requests.back()->observer; }
 
   const config::Upstream& config() const override { return *config_; }
+  std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses() override { return {}; }
   std::unique_ptr<upstream::ServerRequest> request(upstream::ServerObserver& observer, upstream::Tries&,
                                                    const upstream::RequestOptions& options) override {
     auto state = std::make_shared<FakeRequestState>();
@@ -183,6 +184,7 @@ class FakeUpstream final : public upstream::Upstream {
     void head_is_overdue() override { state_->head_overdue = true; }
     void abort() override { state_->aborted = true; }
     bool sent_anything() const override { return state_->head_sent; }
+    std::shared_ptr<const SocketAddress> address() const override { return nullptr; }
 
    private:
     std::shared_ptr<FakeRequestState> state_;
