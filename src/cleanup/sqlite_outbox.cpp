@@ -333,6 +333,8 @@ void SqliteOutbox::Impl::finish() {
     std::this_thread::sleep_until(store_.next_turn());
     take_turn({});
   }
+  const std::scoped_lock lock(mutex_);
+  if (store_.unsaved() == 0 && !rescuing_) spool_.clear();
 }
 
 // Takes all there is; true when it is the last.
@@ -360,7 +362,8 @@ void SqliteOutbox::Impl::take_turn(DurableStore::Input input) {
     turn_began_ = loop_.now();
   }
   DurableStore::Output output = store_.turn(std::move(input));
-  const bool saved = store_.all_saved() && !rescuing_;
+  // Or delivered from memory, where the file is in trouble.
+  const bool saved = store_.unsaved() == 0 && !rescuing_ && !output.rescue;
   // Only this thread touches the file that is not appended to, and nobody is to wait for the disk.
   if (saved) spool_.commit_done();
   {

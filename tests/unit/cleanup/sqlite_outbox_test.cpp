@@ -176,6 +176,41 @@ TEST_F(SqliteOutboxTest, AFullDiskStopsNoDelivery) {
   outbox.reset();
 }
 
+TEST_F(SqliteOutboxTest, WhatIsDeliveredWithoutADiskIsNotCalledAgain) {
+  ScriptedReceiver receiver(always("200 OK"));
+  FaultyVfs vfs;
+  ASSERT_TRUE(open());
+  vfs.fail(0, FaultyVfs::for_ever, SQLITE_FULL);
+  outbox->add({make_delivery("a", 0, receiver.url())});
+  ASSERT_TRUE(outbox->drain(patience));
+  outbox.reset();
+  vfs.heal();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(outbox->counts().added, 0U);
+  outbox.reset();
+  EXPECT_THAT(ids(receiver), ElementsAre("a-0"));
+}
+
+// As long as it lasts: what has been delivered takes no room of what has not.
+TEST_F(SqliteOutboxTest, ItsSpoolDoesNotGrowByWhatIsDeliveredWithoutADisk) {
+  ScriptedReceiver receiver(always("200 OK"));
+  FaultyVfs vfs;
+  ASSERT_TRUE(open());
+  vfs.fail(0, FaultyVfs::for_ever, SQLITE_FULL);
+  for (int i = 0; i < 20; ++i) {
+    outbox->add({make_delivery("r" + std::to_string(i), 0, receiver.url())});
+    ASSERT_TRUE(outbox->drain(patience));
+  }
+  test::eventually("an empty spool", [&] {
+    std::uintmax_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(path.parent_path()))
+      if (file.path().filename().string().contains("spool")) bytes += file.file_size();
+    return bytes == 0;
+  });
+  vfs.heal();
+  outbox.reset();
+}
+
 TEST_F(SqliteOutboxTest, AnOperatorRetriesAndDropsWhileItRuns) {
   std::atomic<bool> healthy = false;
   ScriptedReceiver receiver([&](int, const ScriptedReceiver::Request&) {
