@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <sstream>
 #include <string>
 
 #include <hangup/app/commands.h>
@@ -195,6 +196,13 @@ int main(int argc, char** argv) {
       "hangup");
   cli.require_subcommand(1);
   cli.footer(exit_statuses);
+  cli.set_version_flag("--version", [] {
+    std::ostringstream text;
+    commands::version(text);
+    std::string line = text.str();
+    line.pop_back();  // CLI11 ends it
+    return line;
+  });
   Arguments arguments;
   define_commands(cli, arguments);
   try {

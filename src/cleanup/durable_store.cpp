@@ -234,7 +234,7 @@ bool DurableStore::write(const Exchanges& exchanges, Output& output) {
   carry_out(changes, output);
   const auto updates = std::exchange(updates_, {});
   for (const auto& [id, standing] : updates) {
-    if (standing.has_ended()) load_next_turn(id, output);
+    if (standing.has_ended() && waiting_in_file_ > 0) load_next_turn(id, output);
   }
   for (const std::string& id : saved) {
     const auto entry = unsaved_.find(id);
@@ -284,7 +284,7 @@ void DurableStore::dispatch(Exchanges exchanges, Output& output) {
   for (std::vector<Delivery>& exchange : exchanges) {
     output.gone +=
         std::erase_if(exchange, [&](const Delivery& delivery) { return duplicates_.contains(delivery.id); });
-    std::ranges::stable_sort(exchange, {}, &Delivery::turn);
+    std::ranges::sort(exchange, {}, &Delivery::turn);
     unsigned last_turn = ~0U;  // that may begin: those after it wait for what stays in the file
     for (Delivery& delivery : exchange) {
       const std::string lane = receiver_of(delivery);

@@ -194,6 +194,15 @@ bool has_control_characters(const std::string& text, std::vector<Problem>& probl
   return false;
 }
 
+// Of the line at which the parser has stopped, which does not say so.
+bool is_indented_by_tab(const std::string& text, const YAML::Mark& at) {
+  std::istringstream lines(text);
+  std::string line;
+  for (int i = 0; i <= at.line; ++i) std::getline(lines, line);
+  const std::size_t tab = line.find_first_not_of(' ');
+  return tab != std::string::npos && line[tab] == '\t';
+}
+
 }  // namespace
 
 const Node::Entry* Node::find(std::string_view key) const {
@@ -216,8 +225,10 @@ Document read_document(const std::string& text) {
   } catch (const YAML::Exception& error) {
     document.root = nullptr;
     // What some of them end with is text of the file, which may be a secret.
+    const bool tab = is_indented_by_tab(text, error.mark);
     document.problems.push_back(
-        {position_of(error.mark), "not YAML: " + error.msg.substr(0, error.msg.find(": "))});
+        {position_of(error.mark), tab ? "not YAML: a tab; lines are indented with spaces"
+                                      : "not YAML: " + error.msg.substr(0, error.msg.find(": "))});
   }
   return document;
 }

@@ -71,12 +71,20 @@ Result<Server> parse_server(const std::string& url, bool may_change) {
   return server;
 }
 
-std::optional<Server> read_server(Reader& reader, const Node& node, bool may_change) {
+std::optional<Server> read_server(Reader& reader, const Node& node, bool may_change,
+                                  const std::vector<Server>& others) {
   const auto text = reader.text(node, "servers", server_example);
   if (!text) return std::nullopt;
   auto server = parse_server(text->value, may_change);
-  if (server) return std::move(*server);
-  reader.problem(node.position, "`servers`: " + server.error().message);
+  if (!server) {
+    reader.problem(node.position, "`servers`: " + server.error().message);
+  } else if (std::ranges::find(others, server->url, &Server::url) != others.end()) {
+    reader.problem(node.position, "`servers`: " + server->url +
+                                      " is there already; for a larger share give it a `weight`: {url: " +
+                                      server->url + ", weight: 2}");
+  } else {
+    return std::move(*server);
+  }
   return std::nullopt;
 }
 
@@ -89,12 +97,13 @@ void read_servers(Section& section, bool may_change, std::vector<Server>& server
   }
   for (const auto& item : node->items) {
     if (item->kind != Node::Kind::mapping) {
-      if (auto server = read_server(reader, *item, may_change)) servers.push_back(std::move(*server));
+      if (auto server = read_server(reader, *item, may_change, servers))
+        servers.push_back(std::move(*server));
       continue;
     }
     Section long_form(reader, *item, "servers");
     const Node* url = long_form.required("url", server_example);
-    auto server = url == nullptr ? std::nullopt : read_server(reader, *url, may_change);
+    auto server = url == nullptr ? std::nullopt : read_server(reader, *url, may_change, servers);
     unsigned weight = 1;
     long_form.number("weight", weight, 0, most_weight);
     long_form.finish();

@@ -1,6 +1,8 @@
 #include "net/openssl.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <cstring>
 
@@ -16,8 +18,20 @@ std::string openssl_reason() {
 }
 
 std::unexpected<Error> openssl_refusal(const char* what, const std::filesystem::path& file) {
-  return std::unexpected(
-      Error{std::string("cannot use ") + what + " " + file.string() + ": " + openssl_reason()});
+  const unsigned long error = ERR_peek_error();
+  const int reason = ERR_SYSTEM_ERROR(error) ? 0 : ERR_GET_REASON(error);
+  std::string why = openssl_reason();
+  if (ERR_GET_LIB(error) == ERR_LIB_PEM && reason == PEM_R_NO_START_LINE) {
+    why = "it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)";
+  } else if (reason == ERR_R_UNSUPPORTED) {
+    why = "it holds no private key in PEM (-----BEGIN PRIVATE KEY-----)";
+  } else if (reason == ERR_R_INTERRUPTED_OR_CANCELLED) {
+    why = "it is encrypted, and nobody is there to be asked for the passphrase: `openssl pkey -in " +
+          file.string() + " -out NEW` writes it in the clear";
+  } else if (ERR_GET_LIB(error) == ERR_LIB_X509 && reason == X509_R_KEY_VALUES_MISMATCH) {
+    why = "it is not the certificate's";
+  }
+  return std::unexpected(Error{std::string("cannot use ") + what + " " + file.string() + ": " + why});
 }
 
 Result<void> use_identity(SSL_CTX* context, const std::filesystem::path& certificate,

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include <hangup/net/socket.h>
 
@@ -18,6 +19,21 @@ namespace {
 
 Error failed(const char* what, const SocketAddress& address, int error) {
   return {std::string("cannot ") + what + " " + address.to_string() + ": " + std::strerror(error)};
+}
+
+// What to do about it, where that can be told.
+const char* advice_on_listening(const SocketAddress& address, int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return address.is_unix() ? "; another process listens there, or it is a file and no socket: remove that"
+                               : "; another socket listens there: `ss -ltnp` says whose";
+    case EACCES:
+      return address.is_unix() ? "" : "; a port below 1024 needs CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL:
+      return "; no interface of this machine has this address";
+    default:
+      return "";
+  }
 }
 
 Fd open_socket(int family) {
@@ -69,7 +85,10 @@ Result<Fd> listen_on(const SocketAddress& address, const ListenOptions& options)
   }
   if (::bind(socket.get(), address.data(), address.size()) != 0 ||
       ::listen(socket.get(), options.backlog) != 0) {
-    return std::unexpected(failed("listen on", address, errno));
+    const int error = errno;
+    Error refusal = failed("listen on", address, error);
+    refusal.message += advice_on_listening(address, error);
+    return std::unexpected(std::move(refusal));
   }
   return socket;
 }

@@ -101,6 +101,7 @@ TEST_F(CommandLine, VersionSaysIt) {
   const Finished said = command({"version"});
   EXPECT_EQ(said.exit.status, 0);
   EXPECT_TRUE(std::regex_search(said.out, std::regex("hangup [0-9]+[.][0-9]+[.][0-9]+"))) << said.out;
+  EXPECT_EQ(command({"--version"}).out, said.out);
 }
 
 TEST_F(CommandLine, ExplainNamesTheRouteAndWhatADisconnectWouldDo) {

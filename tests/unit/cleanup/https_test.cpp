@@ -206,9 +206,15 @@ TEST_F(Https, AFileThatCantBeUsedIsAnErrorThatNamesCleanupFileAndReason) {
   EXPECT_EQ(fault(), "none");
   cleanup.tls.allow_insecure_permissions = false;
   cleanup.tls.key = files.key(local, "other.key");
-  EXPECT_THAT(fault(), HasSubstr("key values mismatch"));
+  EXPECT_THAT(fault(), HasSubstr("it is not the certificate's"));
   cleanup.tls.key = files.key(client, "encrypted.key", "secret");
-  EXPECT_THAT(fault(), HasSubstr("cannot use the key " + files.path("encrypted.key").string()));
+  EXPECT_THAT(fault(), HasSubstr("cannot use the key " + files.path("encrypted.key").string() +
+                                 ": it is encrypted, and nobody is there"));
+  cleanup.tls.key = files.certificate(client, "no.key");
+  std::filesystem::permissions(cleanup.tls.key, std::filesystem::perms(0600));
+  EXPECT_THAT(fault(), HasSubstr("it holds no private key in PEM"));
+  cleanup.tls.certificate = files.path("client.key");
+  EXPECT_THAT(fault(), HasSubstr("it holds no certificate in PEM"));
 }
 
 TEST_F(Https, ACleanupThatTheConfigurationHasNoMoreTrustsTheSystemOnly) {

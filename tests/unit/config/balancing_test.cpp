@@ -75,6 +75,10 @@ TEST(Balancing, WeightsHaveBounds) {
   expect_problem(weighted("[{url: \"http://127.0.0.1:1\", weight: §257}]"),
                  "`weight`: found `257`, expected a whole number from 0 to 256");
   expect_problem(
+      weighted("[\"http://127.0.0.1:1\", {url: §\"http://127.0.0.1:1\", weight: 3}]"),
+      "`servers`: http://127.0.0.1:1 is there already; for a larger share give it a `weight`: {url: "
+      "http://127.0.0.1:1, weight: 2}");
+  expect_problem(
       weighted("§[{url: \"http://127.0.0.1:1\", weight: 0}, {url: \"unix:/x\", weight: 0}]"),
       "`servers`: all have the weight 0, so none would get a request; expected one with a `weight` "
       "from 1 to 256");

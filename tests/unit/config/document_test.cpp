@@ -17,6 +17,9 @@ TEST(Document, SyntaxErrorsHaveAPosition) {
   EXPECT_THAT(problems("a: b: c\n"), ElementsAre("1:5: not YAML: illegal map value"));
   EXPECT_THAT(problems("a: *nowhere\n"),
               ElementsAre(HasSubstr("not YAML: the referenced anchor is not defined")));
+  for (const char* tab : {"a:\n\tb: 1\n", "a:\n  b: 1\n  \tc: 2\n"})
+    EXPECT_THAT(problems(tab), ElementsAre(HasSubstr("not YAML: a tab; lines are indented with spaces")))
+        << tab;
   EXPECT_THAT(problems("a: [open\n"), ElementsAre(HasSubstr("not YAML: ")));
 }
 

@@ -175,7 +175,8 @@ TEST(Listening, NamesTheAddressThatIsInUse) {
   const auto second = listen_on(*local_address(first), {});
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find(local_address(first)->to_string()), std::string::npos);
-  EXPECT_NE(second.error().message.find("Address already in use"), std::string::npos);
+  EXPECT_NE(second.error().message.find("Address already in use; another socket listens there"),
+            std::string::npos);
 }
 
 // As when the kernel's room for watched descriptors is used up; a file is one that it can't watch.
