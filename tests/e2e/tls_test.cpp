@@ -353,8 +353,8 @@ TEST_F(Tls, CheckNamesAFileThatCantBeUsedAndWarnsOfOnesThatExpire) {
   files.key(make_identity("DNS:x", &ca), "checked.key");
   finished = run({binary(), "check", "-c", late.string()});
   EXPECT_NE(finished.exit.status, 0);
-  EXPECT_THAT(finished.err,
-              HasSubstr("listener `public`: cannot use the key " + files.path("checked.key").string()));
+  EXPECT_THAT(finished.err, HasSubstr(late.string() + ":3:29: listener `public`: cannot use the key " +
+                                      files.path("checked.key").string() + ": it is not the certificate's"));
 }
 
 }  // namespace

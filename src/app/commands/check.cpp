@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <hangup/app/commands.h>
@@ -33,13 +34,16 @@ bool check_files(const config::Config& config, std::ostream& err) {
   for (const config::Listener& listener : config.listeners) {
     if (!listener.tls) continue;
     const auto tls = make_listener_tls(listener);
+    const auto say_of = [&](std::string what) {
+      err << config::to_string({listener.position, std::move(what)}, config.file) << '\n';
+    };
     if (!tls) {
-      say(tls.error().message);
+      say_of(tls.error().message);
+      good = false;
       continue;
     }
-    for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now())) {
-      err << config.file.string() << ": warning: listener " << listener.name << ": " << warning << '\n';
-    }
+    for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now()))
+      say_of("warning: listener " + listener.name + ": " + warning);
   }
   if (const auto credentials = cleanup::load_credentials(config); !credentials) {
     say(credentials.error().message);
