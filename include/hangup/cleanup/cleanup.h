@@ -95,8 +95,8 @@ struct Owed {
 // Webhook-ids follow from the request id ("<request id>-0" for the route's first cleanup, "<request id>-0-1"
 // for the second server of one that goes to every server, "<request id>-0-1-1" for the second address of its
 // name): whoever renders what an exchange owes once more, after a crash, gets the same ids, and receivers and
-// the outbox see that they have it already. Anything
-// but letters, digits, `-`, `_` and `~` of the request id is percent-encoded in them.
+// the outbox see that they have it already. Anything but letters, digits, `-`, `_` and `~` of the request id
+// is percent-encoded in them.
 Owed render_all(const config::Route& route, ServerAt had_it, const config::VariableSource& source,
                 std::string_view request_id, WallTime now,
                 std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses = {});
