@@ -166,8 +166,7 @@ std::expected<Delivery, std::string> render(const config::Cleanup& cleanup, Serv
 }
 
 Owed render_all(const config::Route& route, ServerAt had_it, const config::VariableSource& source,
-                std::string_view request_id, WallTime now,
-                std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses) {
+                std::string_view request_id, WallTime now, std::span<const AddressList> addresses) {
   Owed owed;
   const std::string base = as_id(request_id);
   const auto add = [&](const config::Cleanup& cleanup, ServerAt to, std::string id, std::size_t turn) {
@@ -191,7 +190,7 @@ Owed render_all(const config::Route& route, ServerAt had_it, const config::Varia
     }
     const auto& servers = route.upstream->servers;
     for (std::size_t j = 0; j < servers.size(); ++j) {
-      const bool known = servers[j].name && j < addresses.size() && !addresses[j]->empty();
+      const bool known = j < addresses.size() && !addresses[j]->empty();
       const std::string id_there = id + '-' + std::to_string(j);
       // What one server can't be called for, none can.
       if (!add(cleanup, {&servers[j], known ? &addresses[j]->front() : nullptr}, id_there, i)) break;

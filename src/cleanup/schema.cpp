@@ -10,8 +10,8 @@ namespace {
 // steps[n] leads from version n to n + 1. What was released once is never edited: a change is a new step.
 //
 // Times are microseconds since the epoch. What waits in the file is loaded by its `lane`, the receiver (once,
-// that of its exchange's first delivery). `changes` is how an operator's command tells the
-// running hangup what it did.
+// that of its exchange's first delivery). `changes` is how an operator's command tells the running hangup
+// what it did.
 constexpr std::array steps = {R"(
   CREATE TABLE deliveries (
     seq INTEGER PRIMARY KEY,

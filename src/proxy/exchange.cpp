@@ -369,7 +369,7 @@ void Exchange::on_finishing(bool finishing) {
 std::string_view Exchange::snapshot() const {
   std::string& scratch = proxy_.scratch();
   scratch.clear();
-  plan_->snapshot.append(scratch, variables(), id_, started_wall_, worked_at_address());
+  plan_->snapshot.append(scratch, variables(), id_, started_wall_, worked_at().address);
   return scratch;
 }
 
@@ -420,7 +420,7 @@ void Exchange::call_cleanup() {
   if (finished_without_client_ && route_->on_disconnect.upstream == config::OnDisconnect::Upstream::abort) {
     return skip_cleanups(observe::Skip::finished_within_grace, "finished within grace");
   }
-  cleanup::Owed owed = cleanup::render_all(*route_, {worked_at(), worked_at_address()}, variables(), id_,
+  cleanup::Owed owed = cleanup::render_all(*route_, worked_at(), variables(), id_,
                                            proxy_.needs().scheduler.wall(), upstream_->addresses());
   for (const cleanup::Delivery& delivery : owed.deliveries) extra().cleanup_ids.push_back(delivery.id);
   if (!owed.skipped.empty()) extra().cleanup_skipped = std::move(owed.skipped);
@@ -543,7 +543,7 @@ ExchangeVariables Exchange::variables() const {
   variables.request_json = request_json_.get();
   variables.response_json = response_json_.get();
   if (route_ != nullptr) variables.route = route_->name;
-  if (worked_at() != nullptr) variables.server = worked_at()->url;
+  if (worked_at().server != nullptr) variables.server = worked_at().server->url;
   if (outcome_) {
     variables.outcome = to_string(*outcome_);
     variables.phase = to_string(left_in_);

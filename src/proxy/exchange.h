@@ -119,8 +119,10 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   void close();
   ExchangeVariables variables() const;
   // The server that may have begun work, or, before there is one, the one that is tried.
-  const config::Server* worked_at() const { return sent_to_ != nullptr ? sent_to_ : server_; }
-  const SocketAddress* worked_at_address() const { return extra_ ? extra_->sent_to_address.get() : nullptr; }
+  cleanup::ServerAt worked_at() const {
+    return {.server = sent_to_ != nullptr ? sent_to_ : server_,
+            .address = extra_ ? extra_->sent_to_address.get() : nullptr};
+  }
   const config::Upstream::Timeouts& timeouts() const { return route_->upstream->timeouts; }
 
   Proxy& proxy_;

@@ -47,7 +47,7 @@ bool Exchange::send_request() {
   fields.clear();
   RenderedValues values;
   sent_to_ = server_;
-  if (sent_to_->name || worked_at_address() != nullptr) extra().sent_to_address = request_->address();
+  if (sent_to_->name || worked_at().address != nullptr) extra().sent_to_address = request_->address();
   const ExchangeVariables known = variables();
   // A token of ours is no server's business unless the configuration says so.
   const bool authorization_goes_on = user_.empty() || proxy_.needs().config->auth->forward_authorization;

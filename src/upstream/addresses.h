@@ -16,8 +16,8 @@ namespace hangup::upstream {
 
 class Addresses {
  public:
-  // Of one server; immutable. Empty: its name was never found.
-  using List = std::shared_ptr<const std::vector<SocketAddress>>;
+  // Of one server. Empty: its name was never found.
+  using List = AddressList;
 
   explicit Addresses(const std::vector<config::Server>& servers);
 

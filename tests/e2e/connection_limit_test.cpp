@@ -31,6 +31,7 @@ class ConnectionLimit : public EndToEnd {
 
   // `count` clients, of which `most` are let in. Each that leaves lets in one more, until all had their turn.
   void expect_turns(std::size_t count, std::size_t most) {
+    const Time begin = std::chrono::steady_clock::now();
     std::deque<Client> clients;
     for (std::size_t i = 0; i < count; ++i) {
       clients.push_back(connect());
@@ -45,7 +46,9 @@ class ConnectionLimit : public EndToEnd {
       EXPECT_EQ(client.read_response().body, "ok");
       client.close();
     }
-    EXPECT_LT(count_of(hangup->log(), "listener is full"), count / 4) << "a line for each is a flood";
+    // One, and on a machine that needs so long another every ten seconds.
+    const auto lines = static_cast<std::size_t>((std::chrono::steady_clock::now() - begin) / 10s) + 1;
+    EXPECT_LE(count_of(hangup->log(), "listener is full"), lines) << "a line for each is a flood";
   }
 
   TempDir dir_;
@@ -92,7 +95,7 @@ TEST_F(ConnectionLimit, LetsTheNextOneInAtOnce) {
   }
   std::ranges::sort(waits);
   RecordProperty("longest_wait_us", static_cast<int>(waits.back() / 1us));
-  EXPECT_LT(waits[waits.size() / 2], 500ms) << "the median: the machine may be slow now and then";
+  EXPECT_LT(waits[waits.size() - 2], 1s) << "but for one: the machine may be busy once";
 }
 
 TEST_F(ConnectionLimit, DoesNotKeepADrainFromEnding) {

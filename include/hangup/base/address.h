@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <hangup/base/error.h>
 
@@ -41,5 +43,8 @@ class SocketAddress {
   sockaddr_storage storage_{};
   socklen_t size_ = 0;
 };
+
+// Where a server is, by its name or as it was given. Immutable, and so shared by threads.
+using AddressList = std::shared_ptr<const std::vector<SocketAddress>>;
 
 }  // namespace hangup

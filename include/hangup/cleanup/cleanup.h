@@ -98,8 +98,7 @@ struct Owed {
 // the outbox see that they have it already. Anything but letters, digits, `-`, `_` and `~` of the request id
 // is percent-encoded in them.
 Owed render_all(const config::Route& route, ServerAt had_it, const config::VariableSource& source,
-                std::string_view request_id, WallTime now,
-                std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses = {});
+                std::string_view request_id, WallTime now, std::span<const AddressList> addresses = {});
 
 // What became of deliveries so far. Values of one moment.
 struct Counts {

@@ -174,7 +174,7 @@ class Upstream {
   virtual const config::Upstream& config() const = 0;
   // Of its servers, in their order: what their names were looked up to last, or their fixed ones. Good until
   // the loop's next turn.
-  virtual std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses() = 0;
+  virtual std::span<const AddressList> addresses() = 0;
   // `observer` and `tries` outlive the request.
   virtual std::unique_ptr<ServerRequest> request(ServerObserver& observer, Tries& tries,
                                                  const RequestOptions& options) = 0;

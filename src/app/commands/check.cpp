@@ -27,26 +27,23 @@ std::string count(std::size_t n, std::string_view noun) {
 // What the files that the configuration names hold.
 bool check_files(const config::Config& config, std::ostream& err) {
   bool good = true;
-  const auto say = [&](const std::string& message) {
-    err << config.file.string() << ": " << message << '\n';
-    good = false;
-  };
   for (const config::Listener& listener : config.listeners) {
     if (!listener.tls) continue;
     const auto tls = make_listener_tls(listener);
-    const auto say_of = [&](std::string what) {
+    const auto say = [&](std::string what) {
       err << config::to_string({listener.position, std::move(what)}, config.file) << '\n';
     };
     if (!tls) {
-      say_of(tls.error().message);
+      say(tls.error().message);
       good = false;
       continue;
     }
     for (const std::string& warning : (*tls)->warnings(std::chrono::system_clock::now()))
-      say_of("warning: listener " + listener.name + ": " + warning);
+      say("warning: listener " + listener.name + ": " + warning);
   }
   if (const auto credentials = cleanup::load_credentials(config); !credentials) {
-    say(credentials.error().message);
+    err << config.file.string() << ": " << credentials.error().message << '\n';
+    good = false;
   }
   return good;
 }

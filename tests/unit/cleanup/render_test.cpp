@@ -314,8 +314,8 @@ TEST_F(RenderAll, ToEveryServerIsADeliveryToEachAddressOfAName) {
     for (const char* text : texts) addresses.push_back(SocketAddress::parse(text).value());
     return std::make_shared<const std::vector<SocketAddress>>(std::move(addresses));
   };
-  const std::vector<std::shared_ptr<const std::vector<SocketAddress>>> addresses = {
-      list({"192.0.2.7:9000", "192.0.2.8:9000"}), list({"[::1]:9001"})};
+  const std::vector<AddressList> addresses = {list({"192.0.2.7:9000", "192.0.2.8:9000"}),
+                                              list({"[::1]:9001"})};
   const Owed all = render_all(route, {}, exchange, "req-1", {}, addresses);
   std::vector<std::pair<std::string, std::string>> calls;
   for (const Delivery& delivery : all.deliveries) calls.emplace_back(delivery.id, delivery.url);

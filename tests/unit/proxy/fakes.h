@@ -146,7 +146,7 @@ class FakeUpstream final : public upstream::Upstream {
   upstream::ServerObserver& observer() { return *requests.back()->observer; }
 
   const config::Upstream& config() const override { return *config_; }
-  std::span<const std::shared_ptr<const std::vector<SocketAddress>>> addresses() override { return {}; }
+  std::span<const AddressList> addresses() override { return {}; }
   std::unique_ptr<upstream::ServerRequest> request(upstream::ServerObserver& observer, upstream::Tries&,
                                                    const upstream::RequestOptions& options) override {
     auto state = std::make_shared<FakeRequestState>();
