@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 
 namespace hangup::test {
 
@@ -15,7 +17,12 @@ class Attack : public EndToEnd {
  protected:
   // Starts hangup and notes what it needs when nobody attacks.
   void start_calm(const Yaml& yaml = {}) {
-    start(yaml);
+    std::string text = configuration(yaml);
+    text.insert(text.find("routes:\n") + 8,
+                "  - {name: bystanders, match: {path: /bystander}, upstream: calm}\n");
+    text.insert(text.find("upstreams:\n") + 11,
+                "  calm: {servers: [\"" + calm_.url() + "\"], connections: {keepalive: 0}}\n");
+    hangup = std::make_unique<Hangup>(text);
     EXPECT_EQ(connect().exchange(get("/calm")).body, "ok");
     calm_memory_ = hangup->resident_bytes();
   }
@@ -57,6 +64,7 @@ class Attack : public EndToEnd {
   }
 
  private:
+  MockUpstream calm_;  // of bystanders: the other one may be busy with its part of the attack
   std::uint64_t calm_memory_ = 0;
 };
 
