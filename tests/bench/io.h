@@ -53,8 +53,8 @@ class Epoll {
 };
 
 // Of what is sorted and not empty; `share` 0.99 for the 99th.
-template <typename Number>
-Number percentile(const std::vector<Number>& sorted, double share) {
+template <typename Range>
+auto percentile(const Range& sorted, double share) {
   const auto index = static_cast<std::size_t>(share * static_cast<double>(sorted.size()));
   return sorted[std::min(sorted.size() - 1, index)];
 }

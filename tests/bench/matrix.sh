@@ -36,7 +36,8 @@ measure_matrix() {
     fi
   done
   echo "disconnects found of those tried, and milliseconds from the client's leaving to the upstream seeing its connection"
-  echo "closed, p50 / p99; $matrix_count of each, proxies by turns; one that has missed the first 10 of a row is given up"
+  echo "closed, p50 / p99, each the median of its rounds of 200; $matrix_count disconnects of each, proxies by turns; a proxy that"
+  echo "has missed the first 10 of a row is given up"
   # As if client and server were other machines. Left to choose, the scheduler wakes some on the processor that is awake
   # and others on the one that sleeps, which is five times what a proxy takes.
   if taskset -c 0,1 true 2>/dev/null; then
