@@ -206,7 +206,12 @@ int main(int argc, char** argv) {
   Arguments arguments;
   define_commands(cli, arguments);
   try {
-    cli.parse(argc, argv);
+    try {
+      cli.parse(argc, argv);
+    } catch (const CLI::RequiredError&) {  // which comes before what would say that a word is unknown
+      if (const auto unknown = cli.remaining(true); !unknown.empty()) throw CLI::ExtrasError(unknown);
+      throw;
+    }
   } catch (const CLI::ParseError& error) {
     return cli.exit(error) == 0 ? commands::exit_ok : commands::exit_usage;
   }

@@ -44,7 +44,7 @@ class CalledCleanups {
     const auto found = named_.find(text->value);
     if (found == named_.end()) {
       auto names = names_of(named_);
-      const std::string expected = known_names("cleanups", names) + "; none, or a mapping with a cleanup";
+      const std::string expected = known_names("cleanups", names) + "; or none, or a mapping with a cleanup";
       names.emplace_back("none");
       reader_.unexpected(node, "cleanup", expected, names);
       return nullptr;

@@ -82,7 +82,11 @@ Loaded parse(const std::string& text, const std::filesystem::path& name) {
   config->file = name;
   if (document.root != nullptr && document.root->kind != Node::Kind::nothing) {
     Section root(reader, *document.root, "configuration");
-    if (root.is_mapping()) read_root(root, *config);
+    if (root.is_mapping()) {
+      read_root(root, *config);
+    } else {
+      reader.unexpected(*document.root, "configuration", "a mapping with listeners, upstreams and routes");
+    }
   } else if (document.problems.empty()) {
     reader.problem({1, 1}, "the configuration is empty: expected listeners, upstreams and routes");
   }

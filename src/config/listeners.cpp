@@ -10,6 +10,8 @@ constexpr std::uint64_t most_head_bytes = 16 * 1024 * 1024;
 constexpr std::uint64_t most_body_bytes = std::uint64_t{1} << 50;
 constexpr std::uint64_t most_connections = 10'000'000;
 constexpr std::string_view inherited_prefix = "fd:";
+constexpr std::string_view listeners_example =
+    "a list with at least one listener, such as [{address: 127.0.0.1:8080}]";
 
 void read_limits(Section& section, Listener& listener) {
   section.bytes("header_bytes", listener.head.head_bytes, 256, most_head_bytes);
@@ -98,16 +100,16 @@ void check_unique(Reader& reader, const Node& node, const Listener& listener,
 
 void read_listeners(Section& root, Config& config) {
   Reader& reader = root.reader();
-  const Node* node = root.required("listeners", "a list with at least one listener");
+  const Node* node = root.required("listeners", listeners_example);
   if (node == nullptr) return;
   if (node->kind != Node::Kind::list || node->items.empty()) {
-    return reader.unexpected(*node, "listeners", "a list with at least one listener");
+    return reader.unexpected(*node, "listeners", listeners_example);
   }
   for (const auto& item : node->items) {
     Listener listener;
     Section section(reader, *item, "listeners");
     section.text("name", listener.name);
-    const bool has_address = section.is_mapping() && read_address(section, listener);
+    const bool has_address = read_address(section, listener);
     section.duration("dead_peer", listener.dead_peer, seconds(2));
     read_way_in(section, listener);
     section.section("limits", [&](Section& limits) { read_limits(limits, listener); });

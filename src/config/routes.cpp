@@ -11,6 +11,9 @@
 namespace hangup::config {
 namespace {
 
+constexpr std::string_view routes_example =
+    "a list with at least one route, such as [{match: {path: /*}, upstream: NAME}]";
+
 using Policy = OnDisconnect;
 constexpr std::array<std::pair<std::string_view, Policy::Upstream>, 2> upstream_policies = {
     {{"abort", Policy::Upstream::abort}, {"finish", Policy::Upstream::finish}}};
@@ -165,7 +168,7 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   section.text("name", route.name);
   section.section("match", [&](Section& match) { read_match(match, route.match); });
   read_access(section, route);
-  if (section.is_mapping()) route.upstream = read_upstream(section, names.upstreams);
+  route.upstream = read_upstream(section, names.upstreams);
   if (route.upstream)
     check_balance_of_route(reader, *node.find("upstream")->value, *route.upstream, route.match.path);
   read_upgrades(section, route.upgrades);
@@ -198,10 +201,10 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
                  Config& config) {
   Reader& reader = root.reader();
-  const Node* node = root.required("routes", "a list with at least one route");
+  const Node* node = root.required("routes", routes_example);
   if (node == nullptr) return;
   if (node->kind != Node::Kind::list || node->items.empty()) {
-    return reader.unexpected(*node, "routes", "a list with at least one route");
+    return reader.unexpected(*node, "routes", routes_example);
   }
   std::map<std::string, Position, std::less<>> seen;
   for (const auto& item : node->items) {

@@ -14,9 +14,7 @@ constexpr Duration longest = hours(365 * 24);
 }  // namespace
 
 Section::Section(Reader& reader, const Node& node, std::string_view name)
-    : reader_(reader), node_(node), is_mapping_(node.kind == Node::Kind::mapping) {
-  if (!is_mapping_) reader_.unexpected(node, name, "a mapping");
-}
+    : reader_(reader), node_(node), name_(name), is_mapping_(node.kind == Node::Kind::mapping) {}
 
 bool Section::has(std::string_view key) const {
   return node_.find(key) != nullptr;
@@ -150,23 +148,30 @@ void Section::each(std::string_view key, std::string_view expected,
 }
 
 void Section::finish() {
+  if (!is_mapping_)
+    return reader_.unexpected(node_, name_,
+                              known_.empty() ? "a mapping" : "a mapping (keys: " + known_keys() + ")");
   for (const auto& entry : node_.entries) {
     const std::string& key = entry.key->text;
     if (std::ranges::find(known_, key) != known_.end()) continue;
-    std::string expected;
-    for (auto name = known_.begin(); name != known_.end(); ++name) {
-      if (std::find(known_.begin(), name, *name) != name) continue;  // asked for again
-      if (!expected.empty()) expected += ", ";
-      expected += *name;
-    }
-    reader_.problem(entry.key->position, "unknown key " + shown(key) + ", expected one of: " + expected +
+    reader_.problem(entry.key->position, "unknown key " + shown(key) + ", expected one of: " + known_keys() +
                                              did_you_mean(nearest(key, known_)));
   }
 }
 
+std::string Section::known_keys() const {
+  std::string keys;
+  for (auto key = known_.begin(); key != known_.end(); ++key) {
+    if (std::find(known_.begin(), key, *key) != key) continue;  // asked for again
+    if (!keys.empty()) keys += ", ";
+    keys += *key;
+  }
+  return keys;
+}
+
 std::string known_names(std::string_view what, const std::vector<std::string_view>& names) {
+  if (names.empty()) return "a name under `" + std::string(what) + "`, where there is none";
   std::string out = "one of " + std::string(what) + ": ";
-  if (names.empty()) return out + "there are none";
   std::size_t shown = 0;
   for (const std::string_view name : names) {
     if (shown == 20) return out + ", …";

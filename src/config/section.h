@@ -18,7 +18,8 @@ namespace hangup::config {
 // reported). Call finish() after the last read: every key that was read by then is a known one.
 class Section {
  public:
-  // `name` is for messages. A node that is no mapping is a problem; the section is then empty.
+  // `name` is for messages and has to outlive the section. A node that is no mapping is a problem, reported
+  // by finish(); the section is then empty.
   Section(Reader& reader, const Node& node, std::string_view name);
 
   bool is_mapping() const { return is_mapping_; }
@@ -61,9 +62,11 @@ class Section {
   void duration(std::string_view key, const Node& value, std::string_view word, std::optional<Duration>& out,
                 Duration least);
   std::optional<std::size_t> choose(std::string_view key, const std::vector<std::string_view>& names);
+  std::string known_keys() const;
 
   Reader& reader_;
   const Node& node_;
+  const std::string_view name_;
   bool is_mapping_ = false;
   std::vector<std::string_view> known_;
 };

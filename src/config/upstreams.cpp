@@ -14,6 +14,10 @@ constexpr std::uint64_t most_connections = 1'000'000;
 constexpr std::uint64_t most_weight = 256;
 constexpr std::string_view server_example =
     "a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
+constexpr std::string_view servers_example =
+    "a list with at least one server, such as [http://127.0.0.1:9000]";
+constexpr std::string_view upstreams_example =
+    "a mapping with at least one upstream, such as {NAME: {servers: [http://127.0.0.1:9000]}}";
 
 // What is wrong with the URL that has a scheme other than http and https, or none.
 std::string wrong_scheme(std::string_view url) {
@@ -90,10 +94,10 @@ std::optional<Server> read_server(Reader& reader, const Node& node, bool may_cha
 
 void read_servers(Section& section, bool may_change, std::vector<Server>& servers) {
   Reader& reader = section.reader();
-  const Node* node = section.required("servers", "a list with at least one server");
+  const Node* node = section.required("servers", servers_example);
   if (node == nullptr) return;
   if (node->kind != Node::Kind::list || node->items.empty()) {
-    return reader.unexpected(*node, "servers", "a list with at least one server");
+    return reader.unexpected(*node, "servers", servers_example);
   }
   for (const auto& item : node->items) {
     if (item->kind != Node::Kind::mapping) {
@@ -176,10 +180,10 @@ void read_host(Section& section, Upstream& upstream) {
 ByName<Upstream> read_upstreams(Section& root, Config& config) {
   ByName<Upstream> named;
   Reader& reader = root.reader();
-  const Node* node = root.required("upstreams", "a mapping with at least one upstream");
+  const Node* node = root.required("upstreams", upstreams_example);
   if (node == nullptr) return named;
   if (node->kind != Node::Kind::mapping || node->entries.empty()) {
-    reader.unexpected(*node, "upstreams", "a mapping with at least one upstream");
+    reader.unexpected(*node, "upstreams", upstreams_example);
     return named;
   }
   for (const auto& [name, value] : node->entries) {

@@ -23,14 +23,13 @@ constexpr std::array<std::string_view, 6> own_headers = {
 
 void read_certificate(Reader& reader, const Node& node, ServerTls& tls) {
   Section section(reader, node, "certificates");
-  if (!section.is_mapping()) return;
   ServerTls::Certificate files;
   section.required("cert", "a PEM file with the certificate and its chain");
   read_file_name(section, "cert", files.certificate);
   section.required("key", "a PEM file with the certificate's key, not encrypted");
   read_file_name(section, "key", files.key, true);
   section.finish();
-  tls.certificates.push_back(std::move(files));
+  if (section.is_mapping()) tls.certificates.push_back(std::move(files));
 }
 
 void read_subject_header(Section& section, std::string& out) {

@@ -237,8 +237,15 @@ TEST_F(CommandLine, EverySubcommandHasHelp) {
 }
 
 TEST_F(CommandLine, IsWrongWithoutAKnownSubcommand) {
-  EXPECT_EQ(command({}).exit.status, 2);
-  EXPECT_EQ(command({"rnu"}).exit.status, 2);
+  const Finished nothing = command({});
+  EXPECT_EQ(nothing.exit.status, 2);
+  EXPECT_TRUE(mentions(nothing.err, "A subcommand is required")) << nothing.err;
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"rnu"}, {"outbox", "rnu"}, {"cleanup", "rnu"}, {"token", "rnu"}}) {
+    const Finished unknown = command(arguments);
+    EXPECT_EQ(unknown.exit.status, 2);
+    EXPECT_TRUE(mentions(unknown.err, "was not expected: rnu")) << unknown.err;
+  }
   EXPECT_EQ(command({"run"}).exit.status, 2);
 }
 

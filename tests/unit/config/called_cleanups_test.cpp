@@ -81,7 +81,7 @@ TEST(CalledCleanups, WhatCantBeCalledIsReported) {
   expect_problem(with_called("[stop, tell, §stop]"), "`cleanup`: `stop` twice");
   expect_problem(
       with_called("[stop, §stp]"),
-      "`cleanup`: found `stp`, expected one of cleanups: stop, taken, tell; none, or a mapping with a "
+      "`cleanup`: found `stp`, expected one of cleanups: stop, taken, tell; or none, or a mapping with a "
       "cleanup; did you mean `stop`?");
   expect_problem(with_called("[§[stop]]"),
                  "`cleanup`: found a list, expected the name of a cleanup or a mapping with one");

@@ -31,8 +31,14 @@ TEST(Document, AnEmptyOneIsAProblem) {
 }
 
 TEST(Document, HasToBeAMapping) {
-  EXPECT_THAT(problems("- a\n"), ElementsAre("1:1: `configuration`: found a list, expected a mapping"));
-  EXPECT_THAT(problems("text\n"), ElementsAre("1:1: `configuration`: found `text`, expected a mapping"));
+  EXPECT_THAT(
+      problems("- a\n"),
+      ElementsAre(
+          "1:1: `configuration`: found a list, expected a mapping with listeners, upstreams and routes"));
+  EXPECT_THAT(
+      problems("text\n"),
+      ElementsAre(
+          "1:1: `configuration`: found `text`, expected a mapping with listeners, upstreams and routes"));
 }
 
 TEST(Document, IsOnlyOne) {

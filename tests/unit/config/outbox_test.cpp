@@ -67,7 +67,9 @@ TEST(Outbox, ProblemsSayWhatIsExpected) {
   expect_problem(
       with("outbox: {keep_delivered: §never}\n"),
       "`keep_delivered`: found `never`, expected a duration such as 250ms, 30s, 15m or 1h, or forever");
-  expect_problem(with("outbox: §memory\n"), "`outbox`: found `memory`, expected a mapping");
+  expect_problem(
+      with("outbox: §memory\n"),
+      "`outbox`: found `memory`, expected a mapping (keys: store, path, in_flight_journal, keep_delivered)");
 }
 
 }  // namespace

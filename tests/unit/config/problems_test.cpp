@@ -57,7 +57,8 @@ TEST(Problems, AreReportedAtOnceInTheOrderOfTheFile) {
                "upstreams:\n"
                "  app: {servers: [\"h2c://x\"], balance: random}\n"
                "listener: []\n"),
-      ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener",
+      ElementsAre("1:1: `listeners` is missing, expected a list with at least one listener, such as "
+                  "[{address: 127.0.0.1:8080}]",
                   "1:10: `workers`: found `0`, expected auto or a whole number from 1 to 256",
                   "3:16: `upstream`: found `ap`, expected one of upstreams: app; did you mean `app`?",
                   "3:34: `path`: `x`: a path starts with /",
@@ -116,8 +117,8 @@ TEST(Problems, WrongTypesSayWhatWasFound) {
   expect_each(
       {{"workers: §[1]\n", "`workers`: found a list, expected auto or a whole number from 1 to 256"},
        {"§workers:\n", "`workers`: found nothing, expected auto or a whole number from 1 to 256"},
-       {"shutdown: §30s\n", "`shutdown`: found `30s`, expected a mapping"},
-       {"§shutdown:\n", "`shutdown`: found nothing, expected a mapping"},
+       {"shutdown: §30s\n", "`shutdown`: found `30s`, expected a mapping (keys: drain)"},
+       {"§shutdown:\n", "`shutdown`: found nothing, expected a mapping (keys: drain)"},
        {"shutdown: {drain: §{}}\n",
         "`drain`: found an empty mapping, expected a duration such as 250ms, 30s, 15m or 1h"},
        {"log: {path: §[a]}\n", "`path`: found a list, expected a text"},
@@ -150,9 +151,13 @@ TEST(Problems, DurationsHaveUnitsAndBounds) {
 }
 
 TEST(Problems, Listeners) {
-  expect_each({{" §[]\n", "`listeners`: found an empty list, expected a list with at least one listener"},
-               {" §{}\n", "`listeners`: found an empty mapping, expected a list with at least one listener"},
-               {" [§x]\n", "`listeners`: found `x`, expected a mapping"},
+  const std::string expected =
+      ", expected a list with at least one listener, such as [{address: 127.0.0.1:8080}]";
+  expect_each({{" §[]\n", "`listeners`: found an empty list" + expected},
+               {" §{}\n", "`listeners`: found an empty mapping" + expected},
+               {" [§x]\n",
+                "`listeners`: found `x`, expected a mapping (keys: name, address, dead_peer, "
+                "trusted_proxies, proxy_protocol, trust_request_id, trace, tls, limits, timeouts)"},
                {" [§{name: a}]\n",
                 "`address` is missing, expected where to listen, such as 0.0.0.0:8080, [::]:8080, "
                 "unix:/run/x.sock or fd:NAME"},
@@ -188,14 +193,15 @@ TEST(Problems, Servers) {
       "expected a server such as http://127.0.0.1:9000, https://app.internal or unix:/run/app.sock";
   const std::string http1 = ": this release speaks HTTP/1.1 to upstreams; ";
   const std::string no_path = "`servers`: a server has no path and no query: requests keep their own; ";
+  const std::string some_servers =
+      ", expected a list with at least one server, such as [http://127.0.0.1:9000]";
   const std::string no_host = " is no host with an optional port from 1 to 65535";
   expect_problem(
       "listeners: [{address: \"127.0.0.1:0\"}]\nroutes: [{upstream: app}]\n"
       "upstreams: {app: §{balance: round_robin}}\n",
-      "`servers` is missing, expected a list with at least one server");
-  expect_each({{"servers: §[]", "`servers`: found an empty list, expected a list with at least one server"},
-               {"servers: §http://127.0.0.1",
-                "`servers`: found `http://127.0.0.1`, expected a list with at least one server"}},
+      "`servers` is missing" + some_servers);
+  expect_each({{"servers: §[]", "`servers`: found an empty list" + some_servers},
+               {"servers: §http://127.0.0.1", "`servers`: found `http://127.0.0.1`" + some_servers}},
               with_upstream);
   expect_each({{"\"h2c://h\"", "`servers`: `h2c`" + http1 + expected},
                {"127.0.0.1:9000", "`servers`: `127.0.0.1:9000` is no server; " + expected},
@@ -247,7 +253,7 @@ TEST(Problems, RoutesNameWhatExists) {
       {{"upstream: §report",
         "`upstream`: found `report`, expected one of upstreams: app, reports; did you mean `reports`?"},
        {"upstream: app, on_disconnect: {cleanup: §stop-reports}",
-        "`cleanup`: found `stop-reports`, expected one of cleanups: notify, stop-report; none, or a "
+        "`cleanup`: found `stop-reports`, expected one of cleanups: notify, stop-report; or none, or a "
         "mapping with a "
         "cleanup; did you mean `stop-report`?"},
        {"upstream: app, on_disconnect: {cleanup: §stop-report}",
@@ -265,7 +271,8 @@ TEST(Problems, RouteNamesAreUnique) {
   expect_problem(with_route("name: route-2, upstream: app") + "  - §{upstream: app}\n",
                  "duplicate route name `route-2`, first given in line 5");
   expect_problem("upstreams: {a: {" + servers + "}}\nlisteners: [{address: \"127.0.0.1:0\"}]\nroutes: §[]\n",
-                 "`routes`: found an empty list, expected a list with at least one route");
+                 "`routes`: found an empty list, expected a list with at least one route, such as "
+                 "[{match: {path: /*}, upstream: NAME}]");
 }
 
 TEST(Problems, Matches) {

@@ -108,7 +108,9 @@ TEST(Auth, FileIsCheckedWithTheConfiguration) {
       "a line");
   expect_problem(with("auth: {bearer_tokens_file: §\"\"}\n"),
                  "`bearer_tokens_file`: found ``, expected the path of a file");
-  expect_problem(with("auth: §none\n"), "`auth`: found `none`, expected a mapping");
+  expect_problem(
+      with("auth: §none\n"),
+      "`auth`: found `none`, expected a mapping (keys: forward_authorization, bearer_tokens_file)");
 }
 
 TEST(Auth, IsReadAgainFromTheFileOfNow) {
