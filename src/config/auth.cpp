@@ -22,6 +22,11 @@ void read_auth(Section& root, Config& config) {
       auto tokens = read_tokens(auth);
       if (tokens) {
         auth.tokens = *std::move(tokens);
+        if (auth.tokens.empty())
+          reader.warning(node->position,
+                         "`bearer_tokens_file`: " + path->value +
+                             " has no token, so only routes with `auth: none` let anybody in; "
+                             "`hangup token new` makes one");
       } else {
         for (const Error& fault : tokens.error())
           reader.problem(node->position, "`bearer_tokens_file`: " + fault.message);

@@ -58,6 +58,8 @@ TEST(Cleanups, BodiesDependOnTheMethod) {
   EXPECT_EQ(cleanup("method: DELETE, body: cloudevent")->body_kind, Cleanup::Body::cloudevent);
   EXPECT_EQ(cleanup("body: none")->body_kind, Cleanup::Body::none);
   EXPECT_EQ(cleanup("body: nothing")->body_kind, Cleanup::Body::template_text);
+  expect_warning(with_members("body: §cloudevents"),
+                 "`body`: `cloudevents` is sent as it stands; did you mean `cloudevent`?");
   expect_problem(
       with_members("method: §delete"),
       "`method`: found `delete`, expected a method such as GET, POST or DELETE; did you mean `DELETE`?");

@@ -40,6 +40,8 @@ TEST(Outbox, InMemoryThereIsNoJournal) {
   expect_problem(with("outbox: {store: memory, in_flight_journal: §true}\n"),
                  "`in_flight_journal`: `store: memory` keeps nothing over a crash, so there is no journal; "
                  "expected false, or `store: sqlite`");
+  expect_warning(with("outbox: {store: memory, path: §/srv/x.db}\n"),
+                 "`path`: `store: memory` keeps no file; `store: sqlite` does");
 }
 
 TEST(Outbox, LivesInTheStateDirectoryOfItsUnit) {

@@ -113,6 +113,14 @@ TEST(Auth, FileIsCheckedWithTheConfiguration) {
       "`auth`: found `none`, expected a mapping (keys: forward_authorization, bearer_tokens_file)");
 }
 
+TEST(Auth, WithoutATokenIsWarnedOf) {
+  const TempFile file("# none yet\n");
+  expect_warning(with("auth: {bearer_tokens_file: §" + file.path() + "}\n"),
+                 "`bearer_tokens_file`: " + file.path() +
+                     " has no token, so only routes with `auth: none` let anybody in; `hangup token new` "
+                     "makes one");
+}
+
 TEST(Auth, IsReadAgainFromTheFileOfNow) {
   TempFile file(line(abc, " ci"));
   const auto config = valid(with("auth: {bearer_tokens_file: " + file.path() + "}\n"));
