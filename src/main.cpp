@@ -205,15 +205,16 @@ int main(int argc, char** argv) {
   });
   Arguments arguments;
   define_commands(cli, arguments);
-  try {
-    try {
-      cli.parse(argc, argv);
-    } catch (const CLI::RequiredError&) {  // which comes before what would say that a word is unknown
-      if (const auto unknown = cli.remaining(true); !unknown.empty()) throw CLI::ExtrasError(unknown);
-      throw;
-    }
-  } catch (const CLI::ParseError& error) {
+  const auto say = [&cli](const CLI::ParseError& error) {
     return cli.exit(error) == 0 ? commands::exit_ok : commands::exit_usage;
+  };
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {  // which comes before what would say that a word is unknown
+    const auto unknown = cli.remaining(true);
+    return unknown.empty() ? say(error) : say(CLI::ExtrasError(unknown));
+  } catch (const CLI::ParseError& error) {
+    return say(error);
   }
   return execute(cli, arguments);
 }

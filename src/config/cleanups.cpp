@@ -57,8 +57,8 @@ void read_body(Section& section, Cleanup& cleanup, std::vector<TemplateText>& te
     cleanup.body_place = place_of_body(cleanup);
     if (cleanup.body_place == Place::json) check_json_strings(reader, *text);
     if (text->compiled.is_literal() && edit_distance(text->compiled.text(), "cloudevent") <= 2)
-      reader.warning(node->position, "`body`: " + shown(text->compiled.text()) +
-                                         " is sent as it stands; did you mean `cloudevent`?");
+      reader.warning(node->position, "`body`: " + shown(text->compiled.text()) + " is sent as it stands" +
+                                         did_you_mean("cloudevent"));
     templates.push_back(std::move(*text));
   }
 }

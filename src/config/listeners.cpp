@@ -100,11 +100,8 @@ void check_unique(Reader& reader, const Node& node, const Listener& listener,
 
 void read_listeners(Section& root, Config& config) {
   Reader& reader = root.reader();
-  const Node* node = root.required("listeners", listeners_example);
+  const Node* node = root.required_list("listeners", listeners_example);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::list || node->items.empty()) {
-    return reader.unexpected(*node, "listeners", listeners_example);
-  }
   for (const auto& item : node->items) {
     Listener listener;
     Section section(reader, *item, "listeners");

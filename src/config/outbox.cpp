@@ -35,8 +35,8 @@ void read_members(Section& section, Outbox& outbox) {
   section.boolean("in_flight_journal", outbox.in_flight_journal);
   section.duration_or("keep_delivered", "forever", outbox.keep_delivered, Duration::zero());
   if (outbox.store == Outbox::Store::sqlite) return;
-  if (section.has("path"))
-    section.reader().warning(section.node().find("path")->value->position,
+  if (const auto* path = section.node().find("path"))
+    section.reader().warning(path->value->position,
                              "`path`: `store: memory` keeps no file; `store: sqlite` does");
   if (section.has("in_flight_journal") && outbox.in_flight_journal) {
     section.reader().problem(

@@ -201,11 +201,8 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
                  Config& config) {
   Reader& reader = root.reader();
-  const Node* node = root.required("routes", routes_example);
+  const Node* node = root.required_list("routes", routes_example);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::list || node->items.empty()) {
-    return reader.unexpected(*node, "routes", routes_example);
-  }
   std::map<std::string, Position, std::less<>> seen;
   for (const auto& item : node->items) {
     Route route = read_route(reader, *item, {upstreams, cleanups}, config);

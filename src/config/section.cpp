@@ -34,6 +34,13 @@ const Node* Section::required(std::string_view key, std::string_view expected) {
   return value;
 }
 
+const Node* Section::required_list(std::string_view key, std::string_view expected) {
+  const Node* value = required(key, expected);
+  if (value == nullptr || (value->kind == Node::Kind::list && !value->items.empty())) return value;
+  reader_.unexpected(*value, key, expected);
+  return nullptr;
+}
+
 void Section::text(std::string_view key, std::string& out) {
   const Node* value = optional(key);
   if (value == nullptr) return;

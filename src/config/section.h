@@ -31,6 +31,8 @@ class Section {
   const Node* optional(std::string_view key);
   // Absent is a problem that says what was expected.
   const Node* required(std::string_view key, std::string_view expected);
+  // The same of a list with at least one item; null also when it is none.
+  const Node* required_list(std::string_view key, std::string_view expected);
 
   void text(std::string_view key, std::string& out);
   // From `least` (1 ms unless given) to a year.

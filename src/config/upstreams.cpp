@@ -94,11 +94,8 @@ std::optional<Server> read_server(Reader& reader, const Node& node, bool may_cha
 
 void read_servers(Section& section, bool may_change, std::vector<Server>& servers) {
   Reader& reader = section.reader();
-  const Node* node = section.required("servers", servers_example);
+  const Node* node = section.required_list("servers", servers_example);
   if (node == nullptr) return;
-  if (node->kind != Node::Kind::list || node->items.empty()) {
-    return reader.unexpected(*node, "servers", servers_example);
-  }
   for (const auto& item : node->items) {
     if (item->kind != Node::Kind::mapping) {
       if (auto server = read_server(reader, *item, may_change, servers))

@@ -47,13 +47,8 @@ void read_subject_header(Section& section, std::string& out) {
 void read_server_tls(Section& section, ServerTls& tls) {
   Reader& reader = section.reader();
   tls.allow_insecure_permissions = reader.secret_policy() == SecretPolicy::any;
-  const Node* certificates = section.required("certificates", certificates_expected);
-  if (certificates != nullptr) {
-    if (certificates->kind != Node::Kind::list || certificates->items.empty()) {
-      reader.unexpected(*certificates, "certificates", certificates_expected);
-    } else {
-      for (const auto& item : certificates->items) read_certificate(reader, *item, tls);
-    }
+  if (const Node* certificates = section.required_list("certificates", certificates_expected)) {
+    for (const auto& item : certificates->items) read_certificate(reader, *item, tls);
   }
   section.choice("min_version", tls.only_tls13, min_versions);
   read_file_name(section, "client_ca", tls.client_ca);
