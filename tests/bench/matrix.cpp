@@ -5,6 +5,8 @@
 #include "io.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -91,6 +93,16 @@ std::string answer_of(Answer answer) {
   return {};
 }
 
+// How long a processor takes to wake depends on how deep it sleeps, and that on how much the last proxy left it to
+// do. While this is open none sleeps: an idle one looks for work again and again.
+int keep_awake() {
+  const int fd = ::open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
+  const std::int32_t latency = 0;
+  if (fd < 0 || ::write(fd, &latency, sizeof latency) != sizeof latency)
+    std::fputs("bench_matrix: processors may sleep: /dev/cpu_dma_latency can't be written\n", stderr);
+  return fd;
+}
+
 // Whether the socket is ready for it within the time.
 bool await(int fd, short events, std::chrono::milliseconds time) {
   pollfd query{fd, events, 0};
@@ -101,6 +113,9 @@ class Client {
  public:
   Client(std::uint16_t port, SSL_CTX* tls) : fd_(bench::connect_to(port)), ssl_(nullptr, SSL_free) {
     ::fcntl(fd_, F_SETFL, 0);
+    // A proxy that sends a head and waits for its acknowledgement before the rest would wait for 40 ms.
+    constexpr int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
     if (tls == nullptr) return;
     ssl_.reset(SSL_new(tls));
     SSL_set_fd(ssl_.get(), fd_);
@@ -185,34 +200,41 @@ class Subject {
     for (std::size_t i = 0; i < row.gets; ++i) behind += bench::get_request("/next");
     client.send(behind);
     // What has been sent has come, and each proxy sleeps: one that leaves its client more to do, such as to
-    // read session tickets, would be longer asleep otherwise, and take longer to wake.
-    std::this_thread::sleep_for(2ms);
+    // read session tickets, would be longer asleep otherwise, and take longer to wake. By lot, since a proxy's
+    // timers would fall on the client's leaving again and again, or never.
+    std::this_thread::sleep_for(2ms + std::chrono::microseconds(random_() % 2000));
     row.way == Way::half_close ? half_close(client, server) : leave(client, row.way, server);
     ::close(server);
   }
 
   void print() {
     if (!word_.empty()) {
-      std::printf("%s -/- - - -\n", word_.c_str());
+      std::printf("%s -/- - - - - -\n", word_.c_str());
       return;
     }
-    const auto at = [&](double share) {
-      std::vector<double> of_rounds;
-      for (std::span<double> left = milliseconds_; !left.empty();) {
-        // The last one takes what would be no whole round.
-        const std::size_t count = left.size() < 2 * round_of ? left.size() : round_of;
-        std::ranges::sort(left.first(count));
-        of_rounds.push_back(bench::percentile(left.first(count), share));
-        left = left.subspan(count);
-      }
-      std::ranges::sort(of_rounds);
-      return of_rounds.empty() ? 0.0 : bench::percentile(of_rounds, 0.50);
-    };
-    std::printf("- %zu/%zu %.3f %.3f %.1f\n", milliseconds_.size(), tried_, at(0.50), at(0.99),
+    const std::vector<double> halves = of_rounds(0.50);
+    const std::vector<double> tails = of_rounds(0.99);
+    std::printf("- %zu/%zu %.3f %.3f %.3f %.3f %.1f\n", milliseconds_.size(), tried_, bench::percentile(halves, 0.50),
+                bench::percentile(tails, 0.50), bench::percentile(tails, 0.25), bench::percentile(tails, 0.75),
                 static_cast<double>(taken_) / 1e6);
   }
 
  private:
+  // A percentile of each round, sorted.
+  std::vector<double> of_rounds(double share) {
+    std::vector<double> all;
+    for (std::span<double> left = milliseconds_; !left.empty();) {
+      // The last one takes what would be no whole round.
+      const std::size_t count = left.size() < 2 * round_of ? left.size() : round_of;
+      std::ranges::sort(left.first(count));
+      all.push_back(bench::percentile(left.first(count), share));
+      left = left.subspan(count);
+    }
+    if (all.empty()) all.push_back(0);
+    std::ranges::sort(all);
+    return all;
+  }
+
   bool hopeless() const { return (tried_ >= give_up && milliseconds_.empty()) || !word_.empty(); }
 
   // The connection that the proxy has made for the request, whose head has come.
@@ -281,6 +303,7 @@ class Subject {
 
   std::uint16_t proxy_;
   int listener_;
+  std::minstd_rand random_;
   std::size_t tried_ = 0;
   std::size_t taken_ = 0;  // bytes of an answer that nobody reads
   std::string word_;
@@ -299,6 +322,7 @@ int main(int argc, char** argv) {
   const auto row = std::ranges::find(rows, std::string_view(argv[1]), &Row::name);
   if (row == rows.end()) bench::die("no such row; `bench_matrix rows` names them");
   const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> tls(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  keep_awake();
   std::vector<Subject> subjects;
   for (int i = 3; i < argc; i += 2) {
     const auto port = [&](int index) { return static_cast<std::uint16_t>(bench::number(argv[index])); };

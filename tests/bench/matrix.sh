@@ -4,18 +4,18 @@
 
 # One row: its name, and of each proxy what it found and how fast.
 measure_matrix_row() {  # ROW plain|tls COUNT
-  local proxy ports=() did found p50 p99 taken
+  local proxy ports=() did found p50 p99 low high taken
   for proxy in "${in_turns[@]}"; do
     ports+=("$([ "$2" = tls ] && echo "${tls_port_of[$proxy]}" || echo "${port_of[$proxy]}")" "${matrix_upstream_port[$proxy]}")
   done
   printf '%-13s' "$1"
-  while read -r did found p50 p99 taken; do
+  while read -r did found p50 p99 low high taken; do
     case $did in
-      -) [ "${found%/*}" = 0 ] && did="$found" || did="$found $p50 / $p99" ;;
+      -) [ "${found%/*}" = 0 ] && did="$found" || did="$found $p50 / $p99 ($low-$high)" ;;
     esac
     [ "$1" != unread-fin ] || did+=" ($taken MB)"
-    printf ' %-30s' "$did"
-  done < <("${apart[@]}" "$bin/bench_matrix" "$1" "$3" "${ports[@]}" || echo - -/- - - -)
+    printf ' %-36s' "$did"
+  done < <("${apart[@]}" "$bin/bench_matrix" "$1" "$3" "${ports[@]}" || echo - -/- - - - - -)
   echo
 }
 
@@ -27,17 +27,17 @@ measure_matrix() {
   local with_tls=1
   for proxy in "${in_turns[@]}"; do
     matrix_upstream_port[$proxy]=$(free_port)
-    if [ "$proxy" = nginx ]; then  # with nothing that would hold back what streams
-      # shellcheck disable=SC2016  # nginx's variables
-      start_nginx "${matrix_upstream_port[$proxy]}" nginx \
-        'proxy_buffering off; proxy_request_buffering off; proxy_set_header Upgrade $http_upgrade;' '$http_connection'
-    else
-      "start_$proxy" "${matrix_upstream_port[$proxy]}"
-    fi
+    # shellcheck disable=SC2016  # nginx's variables
+    case $proxy in  # with nothing that would hold back what streams
+      nginx) start_nginx "${matrix_upstream_port[$proxy]}" nginx \
+        'proxy_buffering off; proxy_request_buffering off; proxy_set_header Upgrade $http_upgrade;' '$http_connection' ;;
+      haproxy) start_haproxy "${matrix_upstream_port[$proxy]}" 'option http-no-delay' ;;
+      *) "start_$proxy" "${matrix_upstream_port[$proxy]}" ;;
+    esac
   done
   echo "disconnects found of those tried, and milliseconds from the client's leaving to the upstream seeing its connection"
-  echo "closed, p50 / p99, each the median of its rounds of 200; $matrix_count disconnects of each, proxies by turns; a proxy that"
-  echo "has missed the first 10 of a row is given up"
+  echo "closed, p50 / p99, each the median of its rounds of 200 (of p99 the quartiles too); $matrix_count disconnects of each, proxies"
+  echo "by turns; a proxy that has missed the first 10 of a row is given up"
   # As if client and server were other machines. Left to choose, the scheduler wakes some on the processor that is awake
   # and others on the one that sleeps, which is five times what a proxy takes.
   if taskset -c 0,1 true 2>/dev/null; then
@@ -48,11 +48,12 @@ measure_matrix() {
     done
   fi
   printf '%-13s' row
-  printf ' %-30s' "${in_turns[@]}"
+  printf ' %-36s' "${in_turns[@]}"
   echo
   while read -r row kind; do
     count=$matrix_count
     [ "$row" != unread-fin ] || count=$((matrix_count / 10 + 1))  # each waits until nothing more is taken
+    [ -z "$matrix_rows" ] || [[ " $matrix_rows " = *" $row "* ]] || continue
     measure_matrix_row "$row" "${kind:-plain}" "$count"
   done < <("$bin/bench_matrix" rows)
   for proxy in "${in_turns[@]}"; do stop "$proxy"; done

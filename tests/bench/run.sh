@@ -13,16 +13,16 @@
 #   deliver     cleanups delivered a second to one receiver, by one thread
 #   outbox      cleanups committed a second, and how long each takes from add() to its commit
 #   journal     what noting an exchange in flight costs the thread that proxies, by three mechanisms
-# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [--disconnects N] [--alone]
+# usage: tests/bench/run.sh [--rounds N] [--requests N] [--body BYTES] [--hold N] [--disconnects N] [--rows "ROW..."] [--alone]
 #                           [cpu|small|large|huge|upload|connect|tls|workers|instructions|disconnect|storm|matrix|webhook|
 #                            memory|transport|deliver|outbox|journal ...]
-# --alone measures hangup without peers. HANGUP and BENCH_BIN name another binary, and another directory of the bench's
-# programs, than those of build/release.
+# --rows names those of the matrix that are measured. --alone measures hangup without peers. HANGUP and BENCH_BIN name
+# another binary, and another directory of the bench's programs, than those of build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 peers=(nginx haproxy)
-rounds=5 requests=100000 body=200 hold=10000 matrix_count=200
+rounds=5 requests=100000 body=200 hold=10000 matrix_count=200 matrix_rows=
 workloads=(small large huge upload connect tls)
 parts=()
 while [ $# -gt 0 ]; do
@@ -32,6 +32,7 @@ while [ $# -gt 0 ]; do
     --body) body=$2 && shift 2 ;;
     --hold) hold=$2 && shift 2 ;;
     --disconnects) matrix_count=$2 && shift 2 ;;
+    --rows) matrix_rows=$2 && shift 2 ;;
     --alone) peers=() && shift ;;
     cpu) parts+=("${workloads[@]}") && shift ;;
     small | large | huge | upload | connect | tls | workers | instructions | disconnect | storm | matrix | webhook | memory | transport | \
@@ -46,7 +47,7 @@ hangup=${HANGUP:-build/release/hangup}
 bin=${BENCH_BIN:-build/release/bench}
 if [ -z "${BENCH_BIN:-}" ]; then
   [ -e build/release/CMakeCache.txt ] || cmake --preset release >/dev/null
-  cmake --build --preset release --target bench >/dev/null
+  output=$(cmake --build --preset release --target bench 2>&1) || { echo "$output" >&2 && exit 1; }
 fi
 
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
@@ -150,7 +151,7 @@ start_nginx-64k() {  # UPSTREAM-PORT
     'proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 128k; client_body_buffer_size 64k;'
 }
 
-start_haproxy() {  # UPSTREAM-PORT
+start_haproxy() {  # UPSTREAM-PORT [OPTION]
   local port
   port=$(free_port)
   tls_port_of[haproxy]=$(free_port)
@@ -166,6 +167,7 @@ defaults
   option abortonclose
   option forwardfor
   http-reuse always
+  ${2:-}
   timeout connect 1s
   timeout client 300s
   timeout server 300s
