@@ -93,16 +93,6 @@ std::string answer_of(Answer answer) {
   return {};
 }
 
-// How long a processor takes to wake depends on how deep it sleeps, and that on how much the last proxy left it to
-// do. While this is open none sleeps: an idle one looks for work again and again.
-int keep_awake() {
-  const int fd = ::open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
-  const std::int32_t latency = 0;
-  if (fd < 0 || ::write(fd, &latency, sizeof latency) != sizeof latency)
-    std::fputs("bench_matrix: processors may sleep: /dev/cpu_dma_latency can't be written\n", stderr);
-  return fd;
-}
-
 // Whether the socket is ready for it within the time.
 bool await(int fd, short events, std::chrono::milliseconds time) {
   pollfd query{fd, events, 0};
@@ -200,8 +190,8 @@ class Subject {
     for (std::size_t i = 0; i < row.gets; ++i) behind += bench::get_request("/next");
     client.send(behind);
     // What has been sent has come, and each proxy sleeps: one that leaves its client more to do, such as to
-    // read session tickets, would be longer asleep otherwise, and take longer to wake. By lot, since a proxy's
-    // timers would fall on the client's leaving again and again, or never.
+    // read session tickets, would be longer asleep otherwise, and take longer to wake. By lot, since a
+    // proxy's timers would fall on the client's leaving again and again, or never.
     std::this_thread::sleep_for(2ms + std::chrono::microseconds(random_() % 2000));
     row.way == Way::half_close ? half_close(client, server) : leave(client, row.way, server);
     ::close(server);
@@ -214,8 +204,9 @@ class Subject {
     }
     const std::vector<double> halves = of_rounds(0.50);
     const std::vector<double> tails = of_rounds(0.99);
-    std::printf("- %zu/%zu %.3f %.3f %.3f %.3f %.1f\n", milliseconds_.size(), tried_, bench::percentile(halves, 0.50),
-                bench::percentile(tails, 0.50), bench::percentile(tails, 0.25), bench::percentile(tails, 0.75),
+    std::printf("- %zu/%zu %.3f %.3f %.3f %.3f %.1f\n", milliseconds_.size(), tried_,
+                bench::percentile(halves, 0.50), bench::percentile(tails, 0.50),
+                bench::percentile(tails, 0.25), bench::percentile(tails, 0.75),
                 static_cast<double>(taken_) / 1e6);
   }
 
@@ -322,7 +313,6 @@ int main(int argc, char** argv) {
   const auto row = std::ranges::find(rows, std::string_view(argv[1]), &Row::name);
   if (row == rows.end()) bench::die("no such row; `bench_matrix rows` names them");
   const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> tls(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
-  keep_awake();
   std::vector<Subject> subjects;
   for (int i = 3; i < argc; i += 2) {
     const auto port = [&](int index) { return static_cast<std::uint16_t>(bench::number(argv[index])); };

@@ -55,6 +55,14 @@ ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 most_held=$((($(ulimit -n) - 200) / 2))
 most_in_flight=$((hold < most_held - 200 ? hold : most_held - 200))
 
+# How long a processor takes to wake depends on how deep it sleeps, and that on how much the proxy measured before left
+# it to do. While this is open none sleeps: an idle one looks for work again and again.
+if { exec {awake}>/dev/cpu_dma_latency; } 2>/dev/null; then
+  printf '\0\0\0\0' >&"$awake"
+else
+  echo "bench: /dev/cpu_dma_latency can't be written: processors may sleep, and waking them is in the figures"
+fi
+
 dir=$(mktemp -d)
 chmod 755 "$dir"
 started=()
