@@ -26,10 +26,13 @@ constexpr std::size_t most_senders = 128;
 // heap not at all.
 class EventLoop::Alarm {
  public:
-  explicit Alarm(event_base* base) : event_(event_new(base, -1, 0, &Alarm::fired, this)) {
+  explicit Alarm(EventLoop& loop) : loop_(loop), event_(event_new(loop.base(), -1, 0, &Alarm::fired, this)) {
     if (event_ == nullptr) std::abort();
   }
-  ~Alarm() { event_free(event_); }
+  ~Alarm() {
+    loop_.forget(event_);
+    event_free(event_);
+  }
   Alarm(const Alarm&) = delete;
   Alarm& operator=(const Alarm&) = delete;
 
@@ -43,15 +46,19 @@ class EventLoop::Alarm {
  private:
   void arm() {
     using namespace std::chrono;
-    const auto left = duration_cast<microseconds>(std::max(wanted_ - steady_clock::now(), Duration::zero())) +
+    armed_ = wanted_;
+    const auto now = steady_clock::now();
+    // libevent would sleep for a millisecond or two before what is due now.
+    if (wanted_ <= now) return loop_.activate_next_turn(event_);
+    const auto left = duration_cast<microseconds>(wanted_ - now) +
                       microseconds(1);  // rounded up, so that it does not fire just before its time
     const timeval after{static_cast<time_t>(left.count() / 1'000'000),
                         static_cast<suseconds_t>(left.count() % 1'000'000)};
     event_add(event_, &after);
-    armed_ = wanted_;
   }
   static void fired(evutil_socket_t, short, void* self);
 
+  EventLoop& loop_;
   event* event_;
   LoopTimer* owner_ = nullptr;
   MonoTime wanted_;     // while it has an owner
@@ -93,7 +100,7 @@ void EventLoop::Alarm::fired(evutil_socket_t, short, void* self) {
 }
 
 std::unique_ptr<EventLoop::Alarm> EventLoop::take_alarm() {
-  if (spare_alarms_.empty()) return std::make_unique<Alarm>(base_.get());
+  if (spare_alarms_.empty()) return std::make_unique<Alarm>(*this);
   auto alarm = std::move(spare_alarms_.back());
   spare_alarms_.pop_back();
   return alarm;

@@ -22,6 +22,8 @@ constexpr unsigned said_a_second = 10;
 // is more, so that a worker that is never idle falls behind by no more than a few turns.
 constexpr std::size_t settle_at_least = 32;
 constexpr std::size_t settle_share = 16;
+// Where clients leave turn after turn, none settles for so long: the servers hear of it first.
+constexpr auto settle_patience = std::chrono::milliseconds(4);
 
 std::string describe(const downstream::ClientInfo& client) {
   std::string out = "listener=" + client.listener->name + " client=" + client.ip;
@@ -130,12 +132,19 @@ void Proxy::shut_down() {
 
 void Proxy::settle_soon(Exchange& exchange) {
   to_settle_.push_back(&exchange);
-  if (to_settle_.size() == 1) settle_timer_->set(needs_.scheduler.now());
+  more_left_ = to_settle_.size() > 1;
+  if (more_left_) return;
+  settle_by_ = needs_.scheduler.now() + settle_patience;
+  settle_timer_->set(needs_.scheduler.now());
 }
 
 void Proxy::settle_some() {
-  settle(std::max(settle_at_least, to_settle_.size() / settle_share));
-  if (!to_settle_.empty()) settle_timer_->set(needs_.scheduler.now());
+  const MonoTime now = needs_.scheduler.now();
+  if (!std::exchange(more_left_, false) || now >= settle_by_) {
+    settle(std::max(settle_at_least, to_settle_.size() / settle_share));
+    settle_by_ = now + settle_patience;
+  }
+  if (!to_settle_.empty()) settle_timer_->set(now);
 }
 
 void Proxy::settle(std::size_t most) {

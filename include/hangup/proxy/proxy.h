@@ -119,6 +119,8 @@ class Proxy final : public downstream::RequestSink {
   observe::RouteCounts& unrouted_;
   std::list<std::unique_ptr<Exchange>> exchanges_;
   std::deque<Exchange*> to_settle_;
+  bool more_left_ = false;  // clients, since the last look
+  MonoTime settle_by_;
   std::unique_ptr<Timer> settle_timer_;
   // Of failed arrivals: anybody can cause as many as they like.
   MonoTime second_begun_;

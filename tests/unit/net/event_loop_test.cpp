@@ -59,6 +59,40 @@ TEST(EventLoop, ATimerThatIsMovedEarlierFiresEarlier) {
   loop.run();  // or the test's own limit ends it
 }
 
+// libevent sleeps for whole milliseconds: 2,000 of them would be seconds.
+TEST(EventLoop, ATimerThatIsDueFiresWithoutASleep) {
+  EventLoop loop;
+  int left = 2000;
+  std::unique_ptr<Timer> timer;
+  timer = loop.make_timer([&] {
+    if (--left == 0) return loop.stop();
+    timer->set(loop.now());
+  });
+  const MonoTime started = loop.now();
+  timer->set(started);
+  loop.run();
+  EXPECT_EQ(left, 0);
+  EXPECT_LT(loop.now() - started, 1s);
+}
+
+TEST(EventLoop, ATimerThatIsDueAndCancelledOrGoneDoesNotFire) {
+  EventLoop loop;
+  const auto cancelled = loop.make_timer([] { FAIL() << "fired"; });
+  auto gone = loop.make_timer([] { FAIL() << "fired"; });
+  cancelled->set(loop.now());
+  gone->set(loop.now());
+  cancelled->cancel();
+  gone.reset();
+  bool fired = false;
+  const auto later = loop.make_timer([&] {
+    fired = true;
+    loop.stop();
+  });
+  later->set(loop.now());  // in the place of one of them
+  loop.run();
+  EXPECT_TRUE(fired);
+}
+
 TEST(EventLoop, ACancelledTimerDoesNotFire) {
   EventLoop loop;
   const auto cancelled = loop.make_timer([&] { ADD_FAILURE() << "fired"; });

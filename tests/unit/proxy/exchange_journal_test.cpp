@@ -18,13 +18,18 @@ class JournalTest : public ExchangeTest {
     cleanup->body_kind = config::Cleanup::Body::none;
     route.on_disconnect.cleanups = {cleanup};
   }
-  // The clients of so many requests, all of which have just left.
-  std::vector<std::unique_ptr<test::FakeClient>> leave_at_once(std::size_t count) {
+  // The clients of so many requests.
+  std::vector<std::unique_ptr<test::FakeClient>> many_clients(std::size_t count) {
     std::vector<std::unique_ptr<test::FakeClient>> clients;
     for (std::size_t i = 0; i < count; ++i) {
       get_and_connect();
       clients.push_back(std::move(client));
     }
+    return clients;
+  }
+  // The same, all of which have just left.
+  std::vector<std::unique_ptr<test::FakeClient>> leave_at_once(std::size_t count) {
+    auto clients = many_clients(count);
     for (const auto& each : clients) each->observer->on_gone(scheduler.now());
     return clients;
   }
@@ -85,10 +90,32 @@ TEST_F(JournalTest, OfManyThatLeaveAtOnceCleanupsAreMadeInPortionsSoThatOthersGe
   constexpr std::size_t many = 100;
   const auto clients = leave_at_once(many);
   std::size_t made = 0;
-  const auto others = scheduler.make_timer([&] { made = outbox.deliveries.size(); });
+  std::unique_ptr<Timer> others;
+  others = scheduler.make_timer([&] {
+    made = outbox.deliveries.size();
+    if (made == 0) others->set(scheduler.now());
+  });
   others->set(scheduler.now());
   EXPECT_EQ(cleanups().size(), many);
   EXPECT_THAT(made, AllOf(Gt(0U), Lt(many)));
+}
+
+TEST_F(JournalTest, WhereSomeLeaveInEachTurnTheServersHearFirstForSomeMilliseconds) {
+  constexpr std::size_t turns = 10;
+  const auto clients = many_clients(2 * turns);
+  std::vector<std::size_t> made;
+  std::unique_ptr<Timer> leaving;
+  leaving = scheduler.make_timer([&] {
+    for (const std::size_t i : {2 * made.size(), 2 * made.size() + 1})
+      clients[i]->observer->on_gone(scheduler.now());
+    made.push_back(outbox.deliveries.size());
+    scheduler.let_pass(std::chrono::milliseconds(1));
+    if (made.size() < turns) leaving->set(scheduler.now());
+  });
+  leaving->set(scheduler.now());
+  EXPECT_EQ(cleanups().size(), clients.size());
+  EXPECT_EQ(made[3], 0U);
+  EXPECT_GT(made[7], 0U);
 }
 
 TEST_F(JournalTest, MakesThemAllWhenTheTimeToDrainRunsOut) {
