@@ -55,7 +55,9 @@ void define_outbox(CLI::App& cli, Arguments& arguments) {
   list.add_option("--state", request.state, "Only those in this state")
       ->check(CLI::IsMember({"pending", "in_flight", "delivered", "dead"}));
   list.add_option("--cleanup", request.cleanup, "Only those of this cleanup")->type_name("NAME");
-  list.add_option("--limit", request.limit, "At most so many")->capture_default_str();
+  list.add_option("--limit", request.limit, "At most so many")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 
   add("show", "Show one delivery, with the request that is sent", Verb::show)
       .add_option("ID", request.ids, "Its webhook-id")
@@ -139,7 +141,7 @@ void define_commands(CLI::App& cli, Arguments& arguments) {
   new_token.description(
       "Writes the line for the file that `auth.bearer_tokens_file` names to stdout, and the token, which is "
       "kept nowhere,\n"
-      "to stderr: hangup token new --name ci >> /etc/hangup/tokens");
+      "to stderr: (umask 077; hangup token new --name ci >> /etc/hangup/tokens)");
   new_token.add_option("--name", arguments.token_name, "What logs call it")->required()->type_name("NAME");
 
   cli.add_subcommand("schema", "Print the JSON Schema of the configuration")

@@ -167,20 +167,17 @@ void add_cleanups(std::vector<prometheus::MetricFamily>& families, const Sources
         &Counts::dead},
        {counter("hangup_cleanups_expired_total", "Deliveries given up for being too late."),
         &Counts::expired}}};
-  const auto counts = sources.outbox.counts_by_cleanup();
   Family skipped =
       counter("hangup_cleanups_skipped_total", "Cleanups that an outcome calls for and that were not owed.");
-  const auto running = sources.running();
-  for (const auto& cleanup : running->config->cleanups) {
-    const auto found = counts.find(cleanup->name);
-    const Counts own = found == counts.end() ? Counts() : found->second;
-    for (Of& of : all) of.family.add({{"cleanup", cleanup->name}}, own.*of.count);
-    const auto skips = sum.skips.find(cleanup->name);
+  // Those of an earlier configuration, or of an earlier process, may have deliveries on their way.
+  auto counts = sources.outbox.counts_by_cleanup();
+  for (const auto& cleanup : sources.running()->config->cleanups) counts.try_emplace(cleanup->name);
+  for (const auto& [name, own] : counts) {
+    for (Of& of : all) of.family.add({{"cleanup", name}}, own.*of.count);
+    const auto skips = sum.skips.find(name);
     if (skips == sum.skips.end()) continue;  // no route calls it
-    for (std::size_t i = 0; i < skips->second.size(); ++i) {
-      skipped.add({{"cleanup", cleanup->name}, {"reason", std::string(observe::skip_names[i])}},
-                  skips->second[i]);
-    }
+    for (std::size_t i = 0; i < skips->second.size(); ++i)
+      skipped.add({{"cleanup", name}, {"reason", std::string(observe::skip_names[i])}}, skips->second[i]);
   }
   for (Of& of : all) families.push_back(of.family.take());
   families.push_back(skipped.take());

@@ -40,8 +40,7 @@ void add_metrics_page(Pages& pages, const Office& office) {
   pages["/metrics"]["GET"] = [office](const Request&, const HttpListener::Reply& reply) {
     const Sources& sources = office.sources;
     const auto config = sources.running()->config;
-    const bool has_file = !config->cleanups.empty() && config->outbox.store == config::Outbox::Store::sqlite;
-    if (!has_file) return reply(metrics_answer(sources, std::nullopt));
+    if (!sources.outbox.in_file()) return reply(metrics_answer(sources, std::nullopt));
     const auto dead_letters = std::make_shared<DeadLetters>();
     const auto ask = [&](Questions::Id id) {
       office.files.post([id, dead_letters, config, answered = office.questions.answering()] {

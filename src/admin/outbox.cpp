@@ -24,11 +24,6 @@ constexpr std::size_t dropped_at_once = 500;
 constexpr const char* expected_change =
     R"(expected {"ids": ["WEBHOOK-ID", ...]} or {"all_dead": true}: curl -d '{"all_dead":true}')";
 
-bool has_file(const Sources& sources) {
-  const auto config = sources.running()->config;
-  return !config->cleanups.empty() && config->outbox.store == config::Outbox::Store::sqlite;
-}
-
 // Runs `work` where it may wait for the disk, and replies with what it returns.
 void with_file(const Office& office, const HttpListener::Reply& reply,
                std::function<Answer(const config::Config&)> work) {
@@ -75,7 +70,7 @@ Json file_json(const config::Config& config) {
 }
 
 void show(const Office& office, const HttpListener::Reply& reply) {
-  if (!has_file(office.sources)) {
+  if (!office.sources.outbox.in_file()) {
     Json body = counts_json(office.sources);
     body["file"] = nullptr;
     return reply(json_answer(200, body));
@@ -151,7 +146,7 @@ HttpListener::Handler changing(const Office& office, Change change) {
   return [office, change](const Request& request, const HttpListener::Reply& reply) {
     auto asked = read_asked(request.body);
     if (!asked) return reply(error_answer(400, expected_change));
-    if (!has_file(office.sources))
+    if (!office.sources.outbox.in_file())
       return reply(error_answer(409, "outbox: this configuration keeps none in a file"));
     with_file(office, reply, [asked = *std::move(asked), change](const config::Config& config) {
       return carry_out(config, asked, change);

@@ -121,7 +121,7 @@ class Maker {
       const bool reloading = before_ != nullptr;
       return std::unexpected(
           Error{"listener `" + added.config->name + "`: " + sockets.error().message +
-                (reloading ? "; an address that overlaps with one in use needs a restart" : "")});
+                (reloading ? "; one that overlaps with an address in use until then needs a restart" : "")});
     }
     const auto bound = net::local_address(sockets->front());
     if (!bound) return std::unexpected(bound.error());

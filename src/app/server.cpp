@@ -255,7 +255,8 @@ std::vector<std::string> Server::Impl::try_reload() {
 }
 
 Result<void> Server::Impl::may_follow(const config::Config& config) {
-  if (config_->cleanups.empty() && !config.cleanups.empty()) {
+  if (!config.cleanups.empty() && config_->outbox.store == config::Outbox::Store::sqlite &&
+      !outbox_->in_file()) {
     return std::unexpected(Error{
         "`cleanups`: the first ones need an outbox, which is opened at the start only: restart hangup"});
   }

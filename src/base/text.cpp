@@ -15,7 +15,8 @@ constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-// The length of the well-formed UTF-8 sequence at the front of `text` (Unicode 15, table 3-7), or 0.
+}  // namespace
+
 std::size_t utf8_sequence(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const auto continues = [&](std::size_t i, std::uint8_t low = 0x80, std::uint8_t high = 0xbf) {
@@ -35,8 +36,6 @@ std::size_t utf8_sequence(std::string_view text) {
   }
   return 0;
 }
-
-}  // namespace
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&

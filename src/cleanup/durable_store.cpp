@@ -126,9 +126,10 @@ DurableStore::Output DurableStore::turn(Input input) {
   }
   bool committed = false;
   if (table_.is_open()) {
+    const std::size_t unsaved = unsaved_.size();
     committed = write(input.exchanges, output);
     if (committed) {
-      leave_trouble();
+      leave_trouble(unsaved);
       dispatch(std::move(input.exchanges), output);
       look_after(output);
     }
@@ -274,8 +275,8 @@ void DurableStore::carry_out(const std::vector<DeliveryTable::Change>& changes, 
       } else {
         ++output.gone;
         if (waiting_in_file_ > 0) --waiting_in_file_;
-        look_on_ = "";  // others may have waited for its end
       }
+      look_on_ = "";  // others may wait in the file for its end
     }
   }
 }
@@ -419,10 +420,10 @@ void DurableStore::enter_trouble(std::string what) {
   trouble_ = std::move(what);
 }
 
-void DurableStore::leave_trouble() {
+void DurableStore::leave_trouble(std::size_t waited) {
   if (trouble_.empty()) return;
-  log_->warn("outbox: {} works again; {} cleanups are written to it now", options_.path.string(),
-             unsaved_.size());
+  log_->warn("outbox: {} works again; {} cleanups that waited are written to it now", options_.path.string(),
+             waited);
   trouble_.clear();
 }
 

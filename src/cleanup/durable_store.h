@@ -118,7 +118,7 @@ class DurableStore {
   void set_aside(const std::string& why, Output& output);
   void lose_file(Output& output);
   void enter_trouble(std::string what);
-  void leave_trouble();
+  void leave_trouble(std::size_t waited);
 
   const Options options_;
   const Clock& clock_;

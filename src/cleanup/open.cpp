@@ -1,5 +1,7 @@
 #include "cleanup/sqlite_outbox.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <hangup/cleanup/open.h>
@@ -16,7 +18,10 @@ Result<OpenedOutbox> open_outbox(const config::Config& config, std::shared_ptr<s
                                                  std::move(access_log), std::move(log)),
         .crashed = {}};
   }
-  auto opened = SqliteOutbox::open({.path = config.outbox.path,
+  // The lock and what lies beside the file are the same by whatever name it is called.
+  std::error_code ignored;
+  const auto path = std::filesystem::weakly_canonical(config.outbox.path, ignored);
+  auto opened = SqliteOutbox::open({.path = path.empty() ? config.outbox.path : path,
                                     .keep_delivered = config.outbox.keep_delivered,
                                     .in_flight_journal = config.outbox.in_flight_journal},
                                    config, std::move(access_log), std::move(log));

@@ -60,7 +60,13 @@ std::optional<Recovered> recover(const Leftover& leftover, const config::Config&
   const auto snapshot = decode_snapshot(leftover.snapshot);
   if (!snapshot) return std::nullopt;
   Recovered recovered{.exchange = describe(*snapshot, leftover.phase), .deliveries = {}};
-  const auto found = std::ranges::find(config.routes, snapshot->route, &config::Route::name);
+  const auto match = snapshot->match();
+  const auto found = match
+                         ? std::ranges::find_if(config.routes,
+                                                [&](const config::Route& route) {
+                                                  return !route.is_named && match_text(route.match) == *match;
+                                                })
+                         : std::ranges::find(config.routes, snapshot->route, &config::Route::name);
   const config::Route* route = found == config.routes.end() ? nullptr : &*found;
   if (const std::string_view why = missing(route); !why.empty()) {
     log.warn("cleanup skipped request_id={} route={} outcome=crashed reason=\"{}\"", snapshot->shown_id(),

@@ -25,7 +25,9 @@ constexpr std::array always = {Variable::request_method,  Variable::request_host
 
 const VariableRef id_variable{.variable = Variable::request_id, .name = {}, .fallback = {}, .raw = false};
 constexpr std::string_view id_variable_name = "request.id";
-constexpr std::string_view address_name = "upstream.address";  // which is no variable
+// Which are no variables.
+constexpr std::string_view address_name = "upstream.address";
+constexpr std::string_view match_name = "route.match";
 
 bool is_kept_elsewhere(Variable variable) {
   return variable == Variable::request_id || variable == Variable::trace_id || variable == Variable::route ||
@@ -45,8 +47,15 @@ void collect(std::vector<VariableRef>& found, const config::Template& text) {
 
 }  // namespace
 
+std::string match_text(const config::Match& match) {
+  std::string text = match.host.value_or("") + ' ' + match.path.text;
+  for (const std::string& method : match.methods) text += ' ' + method;
+  return text;
+}
+
 SnapshotPlan::SnapshotPlan(const config::Route& route)
     : route_(route.name),
+      match_(route.is_named ? "" : match_text(route.match)),
       wanted_(route.cleanup_on.contains(Outcome::crashed) && !route.on_disconnect.cleanups.empty()) {
   if (!wanted_) return;
   bool event = false;
@@ -80,6 +89,10 @@ void SnapshotPlan::append(std::string& out, const config::VariableSource& source
   if (const auto given = source.value(id_variable, scratch); given && *given != request_id) {
     writer.string(id_variable_name);
     writer.string(*given);
+  }
+  if (!match_.empty()) {
+    writer.string(match_name);
+    writer.string(match_);
   }
   if (address != nullptr) {
     writer.string(address_name);
@@ -120,6 +133,10 @@ std::optional<std::string_view> Snapshot::trace_id() const {
 std::optional<SocketAddress> Snapshot::address() const {
   const auto parsed = SocketAddress::parse(value(address_name).value_or(""));
   return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
+std::optional<std::string_view> Snapshot::match() const {
+  return value(match_name);
 }
 
 std::optional<std::string_view> Snapshot::value(std::string_view name) const {

@@ -26,7 +26,12 @@ struct Snapshot {
   std::string_view shown_id() const;  // {request.id}
   std::optional<std::string_view> trace_id() const;
   std::optional<SocketAddress> address() const;  // as in ServerAt
+  // match_text() of a route that has no name but its place, which may be another's now.
+  std::optional<std::string_view> match() const;
 };
+
+// What requests the route takes, on one line.
+std::string match_text(const config::Match& match);
 
 // nullopt for what SnapshotPlan did not write.
 std::optional<Snapshot> decode_snapshot(std::string_view bytes);

@@ -181,7 +181,10 @@ std::vector<CrashedExchange> SqliteOutbox::Impl::recover_crashed(const config::C
       if (!recovered) continue;
       const std::string& id = recovered->exchange.id;
       if (spooled.contains(id) || store_.knows_exchange(id)) continue;  // it had ended before
-      if (!recovered->deliveries.empty()) input.exchanges.push_back(std::move(recovered->deliveries));
+      if (!recovered->deliveries.empty()) {
+        spool_.append(recovered->deliveries);  // or the next death would count as this one
+        input.exchanges.push_back(std::move(recovered->deliveries));
+      }
       crashed.push_back(std::move(recovered->exchange));
     }
     read_journals_.push_back(std::move(journal.path));

@@ -52,6 +52,7 @@ class SqliteOutbox final : public Outbox {
   Counts counts() const override;
   std::map<std::string, CleanupCounts> counts_by_cleanup() const override;
   std::optional<WallTime> oldest_pending() const override;
+  bool in_file() const override { return true; }
   std::string trouble() const override;
   bool drain(Duration patience) override;
   void use(std::shared_ptr<const Credentials> credentials) override;

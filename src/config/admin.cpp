@@ -1,22 +1,6 @@
 #include "config/sections.h"
 
 namespace hangup::config {
-namespace {
-
-bool is_any_host(const SocketAddress& address) {
-  return address.host() == "0.0.0.0" || address.host() == "::";
-}
-
-// Whether who connects to the one may reach the other. IPv4 and IPv6 are apart.
-bool overlap(const SocketAddress& one, const SocketAddress& other) {
-  if (one.size() == 0 || one.family() != other.family()) return false;
-  if (one.is_unix()) return one.to_string() == other.to_string();
-  return one.port() == other.port() && one.port() != 0 &&
-         (one.host() == other.host() || is_any_host(one) || is_any_host(other));
-}
-
-}  // namespace
-
 void read_admin(Section& root, Config& config) {
   root.section("admin", [&](Section& section) {
     config.admin = SocketAddress::parse("127.0.0.1:9901").value();

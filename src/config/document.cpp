@@ -13,6 +13,8 @@
 #include <sstream>
 #include <utility>
 
+#include <hangup/base/text.h>
+
 namespace hangup::config {
 namespace {
 
@@ -174,24 +176,28 @@ class TreeBuilder final : public YAML::EventHandler {
   std::size_t merged_entries_ = 0;
 };
 
-// yaml-cpp takes a 0x04 for the end of the input, and others for text.
-bool has_control_characters(const std::string& text, std::vector<Problem>& problems) {
+// yaml-cpp takes a 0x04 for the end of the input, other control characters and what is no UTF-8 for text.
+bool is_text(std::string_view text, std::vector<Problem>& problems) {
   Position position{1, 1};
-  for (const char c : text) {
+  while (!text.empty()) {
+    const char c = text.front();
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f) {
-      problems.push_back({position, "a control character, " + shown(std::string_view(&c, 1)) +
-                                        ": expected YAML in UTF-8; in double quotes it can be escaped"});
-      return true;
+    const std::size_t length = byte < 0x80 ? 1 : utf8_sequence(text);
+    if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f || length == 0) {
+      problems.push_back({position, (length == 0 ? "no UTF-8, " : "a control character, ") +
+                                        shown(text.substr(0, 1)) + ": expected YAML in UTF-8" +
+                                        (length == 0 ? "" : "; in double quotes it can be escaped")});
+      return false;
     }
     if (c == '\n') {
       ++position.line;
       position.column = 1;
     } else {
-      ++position.column;
+      position.column += static_cast<int>(length);
     }
+    text.remove_prefix(length);
   }
-  return false;
+  return true;
 }
 
 // Of the line at which the parser has stopped, which does not say so.
@@ -213,7 +219,7 @@ const Node::Entry* Node::find(std::string_view key) const {
 
 Document read_document(const std::string& text) {
   Document document;
-  if (has_control_characters(text, document.problems)) return document;
+  if (!is_text(text, document.problems)) return document;
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);

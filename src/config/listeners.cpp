@@ -74,11 +74,11 @@ const Node& position_source(const Node& mapping, std::string_view key) {
   return entry == nullptr ? mapping : *entry->value;
 }
 
-bool is_somewhere(const Listener& listener) {
-  return !listener.inherited.empty() || listener.address.size() != 0;
+bool is_any_host(const SocketAddress& address) {
+  return address.host() == "0.0.0.0" || address.host() == "::";
 }
 
-// The kernel would share connections out among listeners of one address.
+// The kernel would share connections out among listeners of one address, and refuses one that overlaps.
 void check_unique(Reader& reader, const Node& node, const Listener& listener,
                   const std::vector<Listener>& others) {
   for (const Listener& other : others) {
@@ -86,17 +86,24 @@ void check_unique(Reader& reader, const Node& node, const Listener& listener,
       reader.problem(position_source(node, "name").position,
                      "duplicate listener name " + shown(listener.name) + ": names are unique");
     }
-    const bool any_port =
-        listener.inherited.empty() && !listener.address.is_unix() && listener.address.port() == 0;
-    if (is_somewhere(listener) && !any_port && is_somewhere(other) && other.where() == listener.where()) {
-      reader.problem(position_source(node, "address").position, "duplicate address " +
-                                                                    shown(listener.where()) + ": listener " +
-                                                                    shown(other.name) + " has it already");
-    }
+    const bool is_same = !listener.inherited.empty() && other.inherited == listener.inherited;
+    if (!is_same && !overlap(listener.address, other.address)) continue;
+    const bool is_other_text = other.where() != listener.where();
+    reader.problem(position_source(node, "address").position,
+                   (is_other_text ? "address " : "duplicate address ") + shown(listener.where()) +
+                       ": listener " + shown(other.name) + " has it already" +
+                       (is_other_text ? ", by " + shown(other.where()) : ""));
   }
 }
 
 }  // namespace
+
+bool overlap(const SocketAddress& one, const SocketAddress& other) {
+  if (one.size() == 0 || one.family() != other.family()) return false;
+  if (one.is_unix()) return one.to_string() == other.to_string();
+  return one.port() == other.port() && one.port() != 0 &&
+         (one.host() == other.host() || is_any_host(one) || is_any_host(other));
+}
 
 void read_listeners(Section& root, Config& config) {
   Reader& reader = root.reader();

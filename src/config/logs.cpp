@@ -20,6 +20,15 @@ void note_trace(Reader& reader, const Node& node, const LogLine& line) {
   }
 }
 
+void read_path(Section& section, std::string& path) {
+  section.text("path", path);
+  const auto near = path.contains('/') ? std::string_view() : nearest(path, {"stdout", "stderr", "syslog"});
+  if (near.empty() || near == path) return;
+  section.reader().warning(
+      section.node().find("path")->value->position,
+      "`path`: " + shown(path) + " is a file where hangup is started" + did_you_mean(near));
+}
+
 // json, combined, or the line itself.
 void read_format(Section& section, std::optional<LogLine>& line) {
   constexpr std::string_view expected = "json, combined or a line with {variables} in it";
@@ -71,7 +80,7 @@ void read_access_log(Section& root, AccessLog& access_log) {
     return;
   }
   Section section(root.reader(), *node, "access_log");
-  section.text("path", access_log.path);
+  read_path(section, access_log.path);
   read_format(section, access_log.line);
   read_sample(section, access_log.sample);
   section.finish();
@@ -79,7 +88,7 @@ void read_access_log(Section& root, AccessLog& access_log) {
 
 void read_log(Section& root, Log& log) {
   root.section("log", [&](Section& section) {
-    section.text("path", log.path);
+    read_path(section, log.path);
     std::string_view level = log.level;
     section.choice("level", level, levels);
     log.level = level;

@@ -26,6 +26,11 @@ void append_encoded(std::string& out, unsigned char byte) {
   out += hex_upper[byte & 0xf];
 }
 
+// What may stand in a segment as it is (pchar of RFC 3986 section 3.3).
+constexpr bool stands_raw(char c) {
+  return is_unreserved(c) || std::string_view("!$&'()*+,;=:@").contains(c);
+}
+
 std::string with_one_spelling(std::string_view path) {
   std::string out;
   out.reserve(path.size());
@@ -37,6 +42,23 @@ std::string with_one_spelling(std::string_view path) {
       out += static_cast<char>(byte);
     } else {
       append_encoded(out, static_cast<unsigned char>(byte));
+    }
+    path.remove_prefix(byte < 0 ? 1 : 3);
+  }
+  return out;
+}
+
+// Each byte as it is if it may stand so, else encoded. Servers that decode a path take all spellings for one.
+std::string with_spelling_to_compare(std::string_view path) {
+  std::string out;
+  out.reserve(path.size());
+  while (!path.empty()) {
+    const int byte = encoded_byte(path);
+    const char c = byte < 0 ? path.front() : static_cast<char>(byte);
+    if (stands_raw(c) || (byte < 0 && (c == '/' || c == '%'))) {
+      out += c;
+    } else {
+      append_encoded(out, static_cast<unsigned char>(c));
     }
     path.remove_prefix(byte < 0 ? 1 : 3);
   }
@@ -99,20 +121,11 @@ std::expected<PathPattern::Segment, PatternError> compile_literal(std::string_vi
   if (const std::size_t at = text.find_first_of("?#"); at != std::string_view::npos) {
     return wrong(offset + at, shown(text) + ": a path has no query and no fragment");
   }
-  const std::string spelled = with_one_spelling(text);
+  std::string spelled = with_spelling_to_compare(text);
   if (spelled == "." || spelled == "..") {
     return wrong(offset, shown(text) + ": dot segments are removed before a path is compared");
   }
-  PathPattern::Segment segment;
-  for (const char c : spelled) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte >= 0x7f) {
-      append_encoded(segment.text, byte);
-    } else {
-      segment.text += c;
-    }
-  }
-  return segment;
+  return PathPattern::Segment{false, std::move(spelled)};
 }
 
 }  // namespace
@@ -125,6 +138,15 @@ std::string_view normalised_path(std::string_view path, std::string& scratch) {
     return scratch;
   }
   const std::string spelled = with_one_spelling(path);
+  scratch.clear();
+  append_without_dot_segments(scratch, spelled);
+  return scratch;
+}
+
+std::string_view comparable_path(std::string_view path, std::string& scratch) {
+  const auto is_plain = [](char c) { return c == '/' || stands_raw(c); };
+  if (std::ranges::all_of(path, is_plain)) return normalised_path(path, scratch);
+  const std::string spelled = with_spelling_to_compare(path);
   scratch.clear();
   append_without_dot_segments(scratch, spelled);
   return scratch;

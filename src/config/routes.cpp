@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include <hangup/base/outcome.h>
+#include <hangup/base/text.h>
 #include <hangup/config/path.h>
 
 namespace hangup::config {
@@ -58,6 +59,7 @@ void read_host(Section& section, Match& match) {
     return section.reader().unexpected(*section.node().find("host")->value, "host",
                                        "a host without a port, such as example.com or *.example.com");
   }
+  if (host.ends_with('.')) host.pop_back();  // as of the Host that it is compared with
   match.host = std::move(host);
 }
 
@@ -166,6 +168,7 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   route.match.path = {.text = "/*", .segments = {}, .prefix = true};
   Section section(reader, node, "routes");
   section.text("name", route.name);
+  route.is_named = section.has("name");
   section.section("match", [&](Section& match) { read_match(match, route.match); });
   read_access(section, route);
   route.upstream = read_upstream(section, names.upstreams);
@@ -196,6 +199,50 @@ Route read_route(Reader& reader, const Node& node, const Names& names, Config& c
   return route;
 }
 
+bool takes_all_methods(const std::vector<std::string>& ours, const std::vector<std::string>& theirs) {
+  const auto is_ours = [&](const std::string& method) {
+    return std::ranges::find(ours, method) != ours.end();
+  };
+  return ours.empty() || (!theirs.empty() && std::ranges::all_of(theirs, is_ours));
+}
+
+bool takes_all_hosts(const std::optional<std::string>& ours, const std::optional<std::string>& theirs) {
+  if (!ours || !theirs) return !ours;
+  if (!ours->starts_with("*.")) return equals_ignoring_case(*ours, *theirs);
+  const std::string_view suffix = std::string_view(*ours).substr(1);
+  const std::string_view name = std::string_view(*theirs).substr(theirs->starts_with("*.") ? 1 : 0);
+  const bool is_subdomain = name.size() > suffix.size() || theirs->starts_with("*.");
+  return is_subdomain && name.size() >= suffix.size() &&
+         equals_ignoring_case(name.substr(name.size() - suffix.size()), suffix);
+}
+
+bool takes_all_paths(const PathPattern& ours, const PathPattern& theirs) {
+  if (theirs.segments.size() < ours.segments.size()) return false;
+  for (std::size_t i = 0; i < ours.segments.size(); ++i) {
+    const auto& own = ours.segments[i];
+    const auto& other = theirs.segments[i];
+    // A capture takes any segment that is not empty.
+    const bool takes =
+        own.capture ? other.capture || !other.text.empty() : !other.capture && other.text == own.text;
+    if (!takes) return false;
+  }
+  return ours.prefix || (!theirs.prefix && theirs.segments.size() == ours.segments.size());
+}
+
+// The first route that matches a request takes it.
+void warn_if_never_reached(Reader& reader, const Route& route, const std::vector<Route>& before) {
+  const auto takes_all = [&](const Route& other) {
+    return takes_all_paths(other.match.path, route.match.path) &&
+           takes_all_hosts(other.match.host, route.match.host) &&
+           takes_all_methods(other.match.methods, route.match.methods);
+  };
+  const auto other = std::ranges::find_if(before, takes_all);
+  if (other == before.end()) return;
+  reader.warning(route.position, "route " + shown(route.name) + " is never reached: " + shown(other->name) +
+                                     " in line " + std::to_string(other->position.line) +
+                                     " takes all of its requests; put the narrower one first");
+}
+
 }  // namespace
 
 void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<Cleanup>& cleanups,
@@ -213,6 +260,7 @@ void read_routes(Section& root, const ByName<Upstream>& upstreams, const ByName<
                      "duplicate route name " + shown(route.name) + ", first given in line " +
                          std::to_string(first->second.line));
     }
+    warn_if_never_reached(reader, route, config.routes);
     config.routes.push_back(std::move(route));
   }
 }

@@ -26,6 +26,9 @@ std::vector<std::string_view> names_of(const ByName<T>& named) {
   return names;
 }
 
+// Whether who connects to the one may reach the other. IPv4 and IPv6 are apart.
+bool overlap(const SocketAddress& one, const SocketAddress& other);
+
 void read_listeners(Section& root, Config& config);
 void read_auth(Section& root, Config& config);
 ByName<Upstream> read_upstreams(Section& root, Config& config);

@@ -220,6 +220,7 @@ std::size_t Http1Connection::read_head(std::string_view bytes) {
   keep_alive_ = head.keep_alive;
   decoder_ = http::BodyDecoder(head.framing);
   paused_ = true;
+  awaits_continue_ = head.expects_continue;
   enter(State::exchange);
   if (head.framing.kind == http::Framing::Kind::length && head.framing.length > listener().body_bytes.count) {
     const http::ParseError too_long = body_too_long();
@@ -245,6 +246,7 @@ std::size_t Http1Connection::read_body(std::string_view bytes) {
     run.add(step->payload);
     consumed += step->consumed;
   }
+  awaits_continue_ = false;
   set_body_deadline();
   if (!run.empty() || decoder_.done()) observer_->on_request_body(run.bytes(), decoder_.done());
   return consumed;
@@ -307,6 +309,7 @@ void Http1Connection::send_interim(int status, std::span<const http::Field> fiel
   if (version_ == http::Version::http10 || head_sent_) return;
   http::append_response_start(output_.tail(), status, {}, fields);
   output_.tail() += "\r\n";
+  if (status == 100 && std::exchange(awaits_continue_, false)) set_body_deadline();
   flush();
 }
 
@@ -318,7 +321,7 @@ void Http1Connection::send_head(const ResponseStart& start) {
     sign_ = owner_.loop().now();
     transport_->poke();
   }
-  const bool body_stays = start.ends_request && !decoder_.done();
+  const bool body_stays = !decoder_.done();  // the client may not know where to go on
   keep_alive_ = keep_alive_ && !owner_.draining() && !overflow_ && !fin_ && !tunnel_ && !body_stays;
   std::string& out = output_.tail();
   http::append_response_start(out, start.status, start.reason, start.fields);
@@ -417,6 +420,7 @@ bool Http1Connection::sent_all(const net::IoResult& result) {
       update_timer();
     }
   } else if (result.bytes > 0 || !write_deadline_) {
+    if (!write_deadline_) write_acknowledged_ = transport_->acknowledged();
     write_deadline_ = owner_.loop().recent() + listener().timeouts.write_idle;
     update_timer();
   }
@@ -440,16 +444,16 @@ bool Http1Connection::probe() {
   return true;
 }
 
-// What is being sent anyway is a probe by itself. Otherwise a `100 Continue`, of which there may be any
-// number (RFC 9110 section 15.2), or the first digit of the next chunk's size, which may be any number of
-// zeros (RFC 9112 section 7.1).
+// What is being sent anyway, or has been and is on its way, is a probe by itself. Otherwise a `100 Continue`,
+// of which there may be any number (RFC 9110 section 15.2), or the first digit of the next chunk's size,
+// which may be any number of zeros (RFC 9112 section 7.1).
 bool Http1Connection::write_probe() {
   if (output_.empty()) {
     if (!head_sent_ && version_ == http::Version::http11) {
       http::append_response_start(output_.tail(), 100, {}, {});
       output_.tail() += "\r\n";
     } else if (!append_leading_zero()) {
-      return false;
+      return head_sent_ && transport_->unacknowledged().bytes > 0;
     }
   } else if (!is_due()) {
     return true;
@@ -460,6 +464,7 @@ bool Http1Connection::write_probe() {
 
 void Http1Connection::await_verdict() {
   probe_end_ = transport_->written();
+  probe_acknowledged_ = transport_->acknowledged();
   probe_deadline_ = owner_.loop().now() + probe_patience + transport_->round_trip();
   update_timer();
 }
@@ -484,7 +489,13 @@ void Http1Connection::on_probe_timer() {
   }
   const net::Unacknowledged left = transport_->unacknowledged();
   const bool waits_for_room = !output_.empty() || (left.unsent > 0 && left.unsent == left.bytes);
-  if (!waits_for_room && transport_->written() - left.bytes < *probe_end_) return client_gone();
+  if (!waits_for_room && transport_->written() - left.bytes < *probe_end_) {
+    // What was on its way before the probe may take longer. A closed client takes nothing of it.
+    const std::uint64_t before = std::exchange(probe_acknowledged_, transport_->acknowledged());
+    if (before == probe_acknowledged_) return client_gone();
+    probe_deadline_ = sign_ + probe_patience + transport_->round_trip();
+    return update_timer();
+  }
   probe_end_.reset();
   fin_sign_.reset();
   probe_deadline_ = sign_ + probe_again;
@@ -518,7 +529,7 @@ void Http1Connection::end_response() {
   if (!input_.empty()) transport_->poke();
 }
 
-void Http1Connection::cut() {
+std::uint64_t Http1Connection::cut() {
   // What waits for the end of the turn still goes, so that it is the response that is cut short; but not its
   // end.
   if (!dead_ && is_due() && !last_sent_ && !output_.empty()) output_.write(*transport_);
@@ -526,7 +537,9 @@ void Http1Connection::cut() {
   const bool ends_by_close =
       head_sent_ && format_ == BodyFormat::plain && (tunnel_ || version_ == http::Version::http10);
   ends_by_close ? transport_->reset() : transport_->forgo_goodbye();
+  const std::uint64_t sent = body_bytes_sent();
   close();
+  return sent;
 }
 
 // ---- Ends
@@ -570,7 +583,7 @@ void Http1Connection::close() {
 // ---- Deadlines
 
 void Http1Connection::set_body_deadline() {
-  if (!decoder_.done() && !paused_ && !body_failed_ && !tunnel_) {
+  if (!decoder_.done() && !paused_ && !body_failed_ && !tunnel_ && !awaits_continue_) {
     body_deadline_ = owner_.loop().recent() + listener().timeouts.body_idle;
   } else if (body_deadline_) {
     body_deadline_.reset();
@@ -590,6 +603,17 @@ void Http1Connection::update_timer() {
   timer_->set(next);
 }
 
+// There is room to write again only when much was taken.
+void Http1Connection::on_write_timer() {
+  const std::uint64_t before = std::exchange(write_acknowledged_, transport_->acknowledged());
+  if (before != write_acknowledged_) {
+    write_deadline_ = sign_ + listener().timeouts.write_idle;
+    return update_timer();
+  }
+  write_deadline_.reset();
+  observer_->on_response_timeout();
+}
+
 void Http1Connection::on_timer() {
   sign_ = owner_.loop().now();
   switch (state_) {
@@ -600,8 +624,7 @@ void Http1Connection::on_timer() {
       return refuse({Outcome::client_timeout, 408, "the request's head did not come in time"});
     case State::exchange:
       if (write_deadline_ && *write_deadline_ <= sign_) {
-        write_deadline_.reset();
-        observer_->on_response_timeout();
+        on_write_timer();
       } else if (body_deadline_ && *body_deadline_ <= sign_) {
         body_deadline_.reset();
         body_failed_ = true;

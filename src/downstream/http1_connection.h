@@ -66,7 +66,7 @@ class Http1Connection final : public ClientStream,
   void send_interim(int status, std::span<const http::Field> fields) override;
   void send_head(const ResponseStart& start) override;
   bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers) override;
-  void cut() override;
+  std::uint64_t cut() override;
   std::uint64_t body_bytes_sent() const override;
 
  private:
@@ -111,6 +111,7 @@ class Http1Connection final : public ClientStream,
 
   void set_body_deadline();
   void update_timer();
+  void on_write_timer();
   void on_timer();
 
   Owner& owner_;
@@ -146,6 +147,7 @@ class Http1Connection final : public ClientStream,
   bool tunnel_end_told_ = false;
   // A client that has sent FIN: what has to be acknowledged to show that it reads; nullopt between two
   // probes.
+  bool awaits_continue_ = false;  // the client sends its body only when it is told to
   std::optional<std::uint64_t> probe_end_;
   std::uint8_t leading_zeros_ = 0;  // of the next chunk's size, sent as probes
 
@@ -153,6 +155,8 @@ class Http1Connection final : public ClientStream,
   http::BodyDecoder decoder_;
   std::string input_;  // read, and not processed yet
   net::SendQueue output_;
+  std::uint64_t probe_acknowledged_ = 0;  // when the probe was last looked at
+  std::uint64_t write_acknowledged_ = 0;  // when the write deadline was set
   std::uint64_t received_ = 0;
   std::uint64_t accepted_ = 0;  // body bytes of the response that were handed to us
   MonoTime started_;

@@ -1,7 +1,7 @@
 #include <event2/event.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>  // glibc's ends before tcpi_bytes_acked
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -133,6 +133,13 @@ Unacknowledged Transport::unacknowledged() const {
   ::ioctl(socket_.get(), SIOCOUTQ, &bytes);
   ::ioctl(socket_.get(), SIOCOUTQNSD, &unsent);
   return {static_cast<std::uint64_t>(bytes), static_cast<std::uint64_t>(unsent)};
+}
+
+std::uint64_t Transport::acknowledged() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) return info.tcpi_bytes_acked;
+  return written_ - unacknowledged().bytes;
 }
 
 Duration Transport::round_trip() const {

@@ -6,10 +6,16 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
+#include <sys/socket.h>
+#include <sys/syslog.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,12 +34,31 @@ constexpr std::size_t log_queue = 8192;
 // Producers that find room at the same moment: with so many more places nothing that counts is overrun.
 constexpr std::size_t spare_places = 1024;
 
+// The library would not tell that nobody takes the lines.
+Result<void> look_for_syslog() {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::string_view(_PATH_LOG).copy(name.sun_path, sizeof name.sun_path - 1);
+  for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+    const int socket = ::socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    const bool listens = ::connect(socket, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
+    const int error = errno;
+    ::close(socket);
+    if (listens) return {};
+    if (error != EPROTOTYPE)
+      return std::unexpected(Error{std::string("no syslog daemon at ") + _PATH_LOG + ": " +
+                                   std::strerror(error) + "; stdout, stderr and files need none"});
+  }
+  return {};
+}
+
 // Files by a sink of ours rather than the library's, which tries five times to open one, waits for a pipe's
 // reader and makes missing directories of a misspelt path.
 Result<spdlog::sink_ptr> open_sink(const std::string& path) {
   if (path == "stdout") return std::make_shared<spdlog::sinks::stdout_sink_st>();
   if (path == "stderr") return std::make_shared<spdlog::sinks::stderr_sink_st>();
   if (path == "syslog") {
+    if (auto there = look_for_syslog(); !there) return std::unexpected(std::move(there.error()));
     return std::make_shared<SyslogLines>(
         std::make_shared<spdlog::sinks::syslog_sink_st>("hangup", LOG_PID, LOG_DAEMON, false));
   }

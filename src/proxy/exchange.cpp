@@ -122,11 +122,12 @@ void Exchange::refuse(const downstream::Refusal& refusal) {
 
 void Exchange::shut_down() {
   if (outcome_ && stream_ != nullptr) {  // an answer of hangup's own that the client does not take
-    std::exchange(stream_, nullptr)->cut();
+    bytes_out_ = std::exchange(stream_, nullptr)->cut();
     return close();
   }
   if (working_on_) return end(Outcome::client_gone);
-  end(Outcome::shutdown, 503, "this server is shutting down", "the drain time ran out");
+  end(Outcome::shutdown, 503, "this server is shutting down",
+      "the drain ended first: its time ran out, or a second signal came");
 }
 
 // ---- A server is looked for; exchange_request.cpp goes on
@@ -309,12 +310,14 @@ void Exchange::on_timer() {
       phase_deadline_.reset();
       return request_->give_up_connecting();
     default:
+      if (request_taken_ && *request_taken_ != request_->acknowledged()) return wait_for_room();
       if (request_ && !response_) request_->head_is_overdue();
       return end(Outcome::upstream_timeout, 504, "the upstream server did not answer in time",
-                 phase_ == Phase::sending_request     ? "the server took nothing of the request for too long"
-                 : phase_ == Phase::awaiting_response ? "no response head came in time"
-                 : phase_ == Phase::tunnel            ? "nothing came through the tunnel for too long"
-                                                      : "no byte of the response came for too long");
+                 request_taken_ ? "the server took nothing of the request for too long"
+                 : phase_ == Phase::sending_request || phase_ == Phase::awaiting_response
+                     ? "no response head came in time"
+                 : phase_ == Phase::tunnel ? "nothing came through the tunnel for too long"
+                                           : "no byte of the response came for too long");
   }
 }
 
@@ -325,6 +328,7 @@ void Exchange::transition(Phase next) {
   }
   SPDLOG_LOGGER_DEBUG(&proxy_.needs().log, "exchange {}: {} -> {}", id_, to_string(phase_), to_string(next));
   phase_ = next;
+  request_taken_.reset();
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, next);
 }
 
@@ -400,8 +404,7 @@ void Exchange::end(Outcome outcome, int status, std::string_view message, std::s
   call_cleanup();
   leave_journal();
   if (!first_byte_ && status != 0) return reply(status, message);
-  bytes_out_ = stream_->body_bytes_sent();  // cut short, visibly
-  std::exchange(stream_, nullptr)->cut();
+  bytes_out_ = std::exchange(stream_, nullptr)->cut();  // visibly short
   close();
 }
 

@@ -98,6 +98,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   Duration idle_limit() const { return phase_ == Phase::tunnel ? timeouts().tunnel : timeouts().idle; }
 
   void transition(Phase next);
+  void wait_for_room();
   void wait_at_most(Duration limit);
   void wait_for_ever();
   void update_timer();
@@ -157,7 +158,9 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   bool stale_replaced_ = false;
   bool interim_sent_ = false;
   upstream::Tries tries_;
-  bool sent_anything_ = false;              // to any server: it may have begun work
+  bool sent_anything_ = false;  // to any server: it may have begun work
+  // While the server has no room for more of the request: what it had taken when the wait began.
+  std::optional<std::uint64_t> request_taken_;
   bool body_forwarded_ = false;             // some of the request's body is gone, and can't be sent again
   bool request_whole_ = false;              // received
   std::unique_ptr<BodyPlanting> planting_;  // while the request's body is kept

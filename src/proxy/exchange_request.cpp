@@ -24,10 +24,18 @@ void Exchange::on_connected(const config::Server& server) {
     transition(Phase::awaiting_response);
     wait_at_most(timeouts().first_byte);
   } else if (taken) {
+    // The server is to say whether it wants the body; else the front end watches a slow client.
+    if (head_.expects_continue && !interim_sent_) wait_at_most(timeouts().first_byte);
     stream_->pause_request(false);
   } else {
-    wait_at_most(timeouts().idle);
+    wait_for_room();
   }
+}
+
+// To send more of the request.
+void Exchange::wait_for_room() {
+  request_taken_ = request_->acknowledged();
+  wait_at_most(timeouts().idle);
 }
 
 void Exchange::server_chosen(const config::Server& server) {
@@ -139,12 +147,17 @@ void Exchange::on_request_body(std::string_view data, bool last) {
     wait_at_most(timeouts().first_byte);
   } else if (!taken && !last) {
     stream_->pause_request(true);
-    if (phase_ == Phase::sending_request) wait_at_most(timeouts().idle);
+    if (phase_ == Phase::sending_request) wait_for_room();
+  } else if (head_.expects_continue && phase_ == Phase::sending_request) {
+    wait_for_ever();
   }
-  if (phase_ == Phase::tunnel) wait_at_most(timeouts().tunnel);
+  // A byte either way counts.
+  if (phase_ == Phase::tunnel || (phase_ == Phase::streaming_response && !response_paused_))
+    wait_at_most(idle_limit());
 }
 
 void Exchange::on_request_drained() {
+  request_taken_.reset();
   if (outcome_ || request_whole_ || stream_ == nullptr) return;
   if (phase_ == Phase::sending_request) wait_for_ever();  // the front end watches a slow client
   stream_->pause_request(false);

@@ -30,9 +30,10 @@ void Exchange::on_interim(const http::ResponseHead& head) {
   if (stream_ == nullptr) return;
   std::vector<http::Field>& fields = proxy_.fields();
   fields.clear();
-  forward_interim_fields(fields, head);
+  forward_interim_fields(fields, head, route_->response);
   interim_sent_ = true;
   stream_->send_interim(head.status, fields);
+  if (head.status == 100 && phase_ == Phase::sending_request) wait_for_ever();  // for a slow client
 }
 
 void Exchange::on_response_head(http::ResponseHead head) {
@@ -184,8 +185,7 @@ void Exchange::on_sent() {
 
 void Exchange::on_response_timeout() {
   if (outcome_) {
-    bytes_out_ = stream_->body_bytes_sent();
-    std::exchange(stream_, nullptr)->cut();
+    bytes_out_ = std::exchange(stream_, nullptr)->cut();
     return close();
   }
   if (!first_byte_) status_ = 408;  // that it took nothing of interim responses is no use telling it

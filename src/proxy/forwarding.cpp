@@ -133,10 +133,13 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
   append_set_fields(out, values, changes, variables);
 }
 
-void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response) {
+void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response,
+                            const config::HeaderChanges& changes) {
   const http::HopByHop hop_by_hop(response.fields);
   for (const http::Field& field : response.fields) {
-    if (!hop_by_hop.contains(field.name) && !framing_fields.contains(field.name)) out.push_back(field);
+    if (!hop_by_hop.contains(field.name) && !framing_fields.contains(field.name) &&
+        !changed(changes, field.name))
+      out.push_back(field);
   }
 }
 

@@ -43,8 +43,9 @@ void forward_response_fields(std::vector<http::Field>& out, RenderedValues& valu
                              const http::ResponseHead& response, const config::HeaderChanges& changes,
                              const config::VariableSource& variables, std::string_view date);
 
-// The same for an interim (1xx) response, which has nothing that speaks of a body.
-void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response);
+// The same for an interim (1xx) response, which has nothing that speaks of a body, and is given nothing.
+void forward_interim_fields(std::vector<http::Field>& out, const http::ResponseHead& response,
+                            const config::HeaderChanges& changes);
 
 // A message's trailers, without those whose names the route changes, since many recipients merge them into
 // the fields, and without what only hangup says about clients. Views as those of `trailers`.

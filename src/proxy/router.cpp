@@ -62,7 +62,7 @@ Router::Router(std::shared_ptr<const config::Config> config) : config_(std::move
 RouteMatch Router::match(std::string_view method, std::string_view host, std::string_view path) const {
   host = bare_host(host);
   std::string scratch;
-  path = config::normalised_path(path, scratch);
+  path = config::comparable_path(path, scratch);
   RouteMatch match;
   for (const config::Route& route : config_->routes) {
     if (!matches_method(route.match.methods, method) || !matches_path(route.match.path, path) ||

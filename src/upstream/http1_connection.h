@@ -61,6 +61,7 @@ class Http1Connection final : public net::Transport::Handler, private net::Event
   bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers);
   void pause_response(bool paused);
   bool sent_anything() const { return sent_anything_; }
+  std::uint64_t acknowledged() const { return transport_.acknowledged(); }
   // Its user hears nothing more.
   void abort();
   // Of one that is idle.

@@ -28,6 +28,9 @@ class PooledRequest final : public ServerRequest, public Http1Connection::User {
   void head_is_overdue() override {
     shared_.failed(server_, pool_.recent(), "no response head came in time");
   }
+  std::uint64_t acknowledged() const override {
+    return connection_ != nullptr ? connection_->acknowledged() : 0;
+  }
   bool may_retry(RetryCause cause, int status) override;
   void abort() override;
   bool sent_anything() const override {

@@ -87,7 +87,7 @@ std::unique_ptr<Probe> UpstreamCare::probe(std::size_t index, HealthChecker::Don
   return start_probe(needs_.loop,
                      {.upstream = upstream_->config(),
                       .server = to,
-                      .address = (*addresses)[server.address_turn++ % addresses->size()],
+                      .address = (*addresses)[server.address_turn % addresses->size()],
                       .peer = server.peer},
                      std::move(done));
 }
@@ -95,6 +95,8 @@ std::unique_ptr<Probe> UpstreamCare::probe(std::size_t index, HealthChecker::Don
 void UpstreamCare::checked(std::size_t server, const CheckResult& result) {
   if (result.verdict == CheckResult::Verdict::not_made) return;
   const bool passed = result.verdict == CheckResult::Verdict::passed;
+  // A name with an address that does not answer and one that does is up, as for requests.
+  if (!passed) ++servers_[server].address_turn;
   if (!upstream_->checked(server, passed, needs_.loop.now())) return;
   const config::Upstream& config = upstream_->config();
   if (passed) {

@@ -98,6 +98,38 @@ TEST_F(ClientTimeout, OfASlowButSteadyReaderIsNone) {
   expect_end(only_exchange(), "completed", "streaming_response", 200);
 }
 
+// So slowly that there is no room to write again for longer than the timeout.
+TEST_F(ClientTimeout, OfAReaderThatTakesSomethingAllTheTimeIsNone) {
+  const std::string block = noise(64 * 1024);
+  upstream.on("/work",
+              Script().send(chunked_head()).send_times(chunk(block), 200).send(std::string(last_chunk)));
+  start({.listener = "timeouts: {write_idle: 500ms}"});
+  Client client = connect({.receive = 8192});
+  client.send(get("/work"));
+  client.read_head();
+  const auto until = std::chrono::steady_clock::now() + 2s;
+  for (std::uint64_t read = 4096; std::chrono::steady_clock::now() < until; read += 4096) {
+    client.read_body(read);
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_TRUE(client.finish().complete);
+  expect_end(only_exchange(), "completed", "streaming_response", 200);
+}
+
+TEST_F(ClientTimeout, OfAClientThatWaitsForThe100IsNone) {
+  upstream.on("/work",
+              Script().gate("go").send(response_head(100, {})).after_body().send(response(200, "ok")));
+  start({.listener = "timeouts: {body_idle: 1s}"});
+  Client client = connect();
+  client.send("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  upstream.wait_for_request("/work");
+  std::this_thread::sleep_for(1500ms);  // nothing is to happen, which only time can show
+  upstream.open("go");
+  EXPECT_EQ(client.read_interim().status, 100);
+  client.send("body");
+  EXPECT_EQ(client.read_response("POST").status, 200);
+}
+
 TEST_F(ClientTimeout, OfAnIdleConnectionIsNoExchange) {
   Yaml yaml;
   yaml.listener = "timeouts: {idle: 1s}";

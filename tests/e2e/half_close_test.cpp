@@ -90,6 +90,38 @@ class Probe : public EndToEnd {
   static void outlive_the_verdict() { std::this_thread::sleep_for(200ms); }
 };
 
+// What it has not read yet is on its way to it.
+class ProbeOfASlowReader : public Probe {
+ protected:
+  void read_slowly_after_a_fin(const std::string& head, const std::string& tail) {
+    constexpr std::size_t bytes = 300'000;
+    const std::string part(bytes, 'x');
+    const bool chunked = head.contains("chunked");
+    upstream.on("/work", Script().send(head + (chunked ? chunk(part) : part)).gate("go").send(tail));
+    start();
+    Client client = connect({.receive = 4096});
+    client.send(get("/work"));
+    client.read_head();
+    client.read_body(10'000);
+    client.fin();
+    for (std::uint64_t read = 10'000; read < bytes; read += 1000) {
+      client.read_body(read);
+      std::this_thread::sleep_for(1ms);
+    }
+    upstream.open("go");
+    EXPECT_TRUE(client.finish().complete);
+    expect_end(only_exchange(), "completed", "streaming_response", 200);
+  }
+};
+
+TEST_F(ProbeOfASlowReader, ServesItInTheGapOfAStream) {
+  read_slowly_after_a_fin(chunked_head(), chunk("end") + std::string(last_chunk));
+}
+
+TEST_F(ProbeOfASlowReader, ServesItInTheGapOfABodyOfKnownLength) {
+  read_slowly_after_a_fin("HTTP/1.1 200 OK\r\nContent-Length: 300003\r\n\r\n", "end");
+}
+
 TEST_F(Probe, ServesAClientThatStillReadsWhenItWaitsForTheHead) {
   upstream.on("/work", Script().gate("go").send(response(200, "finished")));
   start();

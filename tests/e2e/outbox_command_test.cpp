@@ -66,8 +66,12 @@ TEST_F(OutboxCommand, RetriesADeadLetterBesideARunningHangup) {
 
 TEST_F(OutboxCommand, ShowsTheRequestButNoSecret) {
   receiver.server().otherwise(respond(410));
+  const TempDir dir;
+  write_file(dir / "code", "s3cret-code\n");
   Yaml yaml;
-  yaml.cleanup = R"(headers: {Authorization: "Bearer s3cret", X-Why: "{outcome}"})";
+  yaml.cleanup = fmt::format(
+      R"(headers: {{Authorization: "Bearer s3cret", X-Why: "{{outcome}}", X-Code: {{file: "{}"}}}})",
+      (dir / "code").string());
   start(yaml);
   leave_while_waiting();
   wait_for_state("dead");

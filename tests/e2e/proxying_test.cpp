@@ -127,7 +127,10 @@ TEST_F(Proxying, PassesARefusalToAClientThatExpectsContinue) {
   start();
   Client client = connect();
   client.send("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
-  EXPECT_EQ(client.read_response("POST").status, 403);
+  const Response response = client.read_response("POST");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(response.header("Connection"), "close");
+  EXPECT_EQ(client.wait_for_close(), Closed::fin);
 }
 
 TEST_F(Proxying, AnswersPipelinedRequestsInOrder) {

@@ -85,6 +85,23 @@ TEST_F(Reload, LeavesExchangesInFlightTheirRouteAndCleanup) {
   EXPECT_EQ(only_call(exchange).body.at("data").at("route"), "all");
 }
 
+TEST_F(Reload, ThatTakesTheLastCleanupAwayCanBeTakenBack) {
+  upstream.on("/work", never_answer());
+  start();
+  const std::string before = with({});
+  std::string without = before;
+  const std::size_t at = without.find("cleanups:\n");
+  without.erase(at, without.find("routes:\n") - at);
+  without.replace(without.find("cleanup: stop"), 13, "cleanup: none");
+  ASSERT_TRUE(hangup->reload(without)) << without;
+  ASSERT_TRUE(hangup->reload(before));
+  Client client = connect();
+  client.send(get("/work"));
+  upstream.wait_for_request("/work");
+  client.close();
+  only_call(only_exchange());
+}
+
 TEST_F(Reload, StillSignsTheCallsOfACleanupThatIsGone) {
   upstream.on("/work", never_answer());
   start({.cleanup = "signing_secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="});

@@ -92,6 +92,15 @@ TEST_F(UpstreamFailure, UploadThatIsNotReadTimesOut) {
   expect_end(only_exchange(), "upstream_timeout", "sending_request", 504);
 }
 
+TEST_F(UpstreamFailure, InTheBodyOfAResponseThatCameAtOnceCountsWhatTheClientGot) {
+  upstream.on("/work", Script().send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").close());
+  const Response response = get_once();
+  EXPECT_FALSE(response.complete);
+  const Json exchange = only_exchange();
+  expect_end(exchange, "upstream_reset", "streaming_response", 200);
+  EXPECT_EQ(exchange.at("bytes_out"), response.body.size());
+}
+
 struct EarlyEnd {
   const char* name;
   Script script;

@@ -19,6 +19,10 @@ constexpr bool is_unreserved(char c) {
 // Appends `value` with everything but RFC 3986 unreserved characters percent-encoded.
 void append_percent_encoded(std::string& out, std::string_view value);
 
+// The length of the well-formed UTF-8 sequence of more than one byte at the front of `text`, which is not
+// empty (Unicode 15, table 3-7); 0 if there is none.
+std::size_t utf8_sequence(std::string_view text);
+
 // Appends `value` escaped for the inside of a JSON string (RFC 8259 section 7), without the quotes. Bytes
 // that are not UTF-8 become U+FFFD, so that the document stays valid.
 void append_json_escaped(std::string& out, std::string_view value);

@@ -133,6 +133,8 @@ class Outbox {
   virtual std::map<std::string, CleanupCounts> counts_by_cleanup() const { return {}; }
   // When the delivery was owed that has been pending longest; nullopt when none is.
   virtual std::optional<WallTime> oldest_pending() const { return std::nullopt; }
+  // Whether what it holds is in the file of the configuration. As it was opened: a reload changes nothing.
+  virtual bool in_file() const { return false; }
   // What is wrong with the store, for people; "" if nothing.
   virtual std::string trouble() const { return {}; }
   // Waits until nothing is pending, or for `patience`. True when nothing is pending.
@@ -162,6 +164,7 @@ class SnapshotPlan {
 
  private:
   std::string route_;
+  std::string match_;  // of a route without a name of its own
   std::vector<config::VariableRef> variables_;
   std::vector<std::string> names_;  // of the variables, as templates write them
   bool wanted_ = false;

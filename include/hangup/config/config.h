@@ -263,7 +263,8 @@ struct Heartbeat {
 };
 
 struct Route {
-  std::string name;  // unique
+  std::string name;       // unique
+  bool is_named = false;  // by the file; else by its place
   Position position;
   Match match;
   struct Access {

@@ -15,6 +15,10 @@ namespace hangup::config {
 // itself, without allocating, if that is it already; else a view into `scratch`.
 std::string_view normalised_path(std::string_view path, std::string& scratch);
 
+// As the segments of patterns are written: beyond that, each character that may stand in a segment as it is
+// does so, and every other is encoded. For comparing alone: it is not what is forwarded.
+std::string_view comparable_path(std::string_view path, std::string& scratch);
+
 // Whether servers are known to read the path in different ways: a slash or backslash that is encoded, a
 // backslash, an empty segment in the middle, and a dot segment that is encoded or has parameters ("..;x").
 bool is_ambiguous_path(std::string_view path);

@@ -127,7 +127,8 @@ class ClientStream {
   // that. `data` is copied if kept.
   virtual bool send_body(std::string_view data, bool last, std::span<const http::Field> trailers = {}) = 0;
   // Ends the stream at once without completing the response, in a way that the client can't take for its end.
-  virtual void cut() = 0;
+  // Returns what body_bytes_sent() has come to.
+  virtual std::uint64_t cut() = 0;
 
   // May be asked in on_gone() too. Response body bytes that the kernel has taken. What waits counts as not
   // sent.

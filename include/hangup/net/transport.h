@@ -101,6 +101,9 @@ class Transport {
   // round trip.
   std::uint64_t written() const { return written_; }
   Unacknowledged unacknowledged() const;
+  // How many bytes the peer's kernel has taken since the connection began (of a UNIX socket without TLS: the
+  // peer itself). Only ever grows.
+  std::uint64_t acknowledged() const;
   Duration round_trip() const;
   // What was sent to it again and again is not answered, and neither was anything else for so long. Of a peer
   // that merely takes no more the kernel knows better: it answers.

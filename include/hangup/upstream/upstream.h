@@ -115,6 +115,8 @@ class ServerRequest {
   // What came of the response's head was nothing, for longer than it may take: that counts against the
   // server. To be followed by abort().
   virtual void head_is_overdue() = 0;
+  // From on_connected() on: how much the server's kernel has taken of what its connection has sent.
+  virtual std::uint64_t acknowledged() const = 0;
   // Closes the connection so that the server sees it at once (RST), or leaves the queue. The observer hears
   // nothing more.
   virtual void abort() = 0;

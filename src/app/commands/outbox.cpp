@@ -11,6 +11,7 @@
 
 #include <hangup/admin/delivery_json.h>
 #include <hangup/app/commands.h>
+#include <hangup/base/text.h>
 #include <hangup/cleanup/outbox_file.h>
 #include <hangup/http/secret_header.h>
 
@@ -54,11 +55,29 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
   }
 }
 
-Json shown_to_json(const OutboxFile::Shown& shown) {
+// The cleanup that it is a delivery of; null if it is no longer configured.
+const config::Cleanup* cleanup_of(const cleanup::Delivery& delivery, const config::Config& config) {
+  const auto found = std::ranges::find(config.cleanups, delivery.cleanup, &config::Cleanup::name);
+  return found == config.cleanups.end() ? nullptr : found->get();
+}
+
+// By its name, or since its value comes from a file or the environment. Of a cleanup that is gone nobody
+// knows.
+bool is_secret(std::string_view header, const config::Cleanup* cleanup) {
+  if (http::names_a_secret(header)) return true;
+  if (header.starts_with("webhook-") || equals_ignoring_case(header, "content-type")) return false;
+  if (cleanup == nullptr) return true;
+  return std::ranges::any_of(cleanup->headers, [&](const auto& own) {
+    return equals_ignoring_case(own.first, header) && &own.second.as_written() != &own.second;
+  });
+}
+
+Json shown_to_json(const OutboxFile::Shown& shown, const config::Config& config) {
   Json json = admin::delivery_json(shown.entry);
   Json headers = Json::object();
+  const config::Cleanup* cleanup = cleanup_of(shown.delivery, config);
   for (const auto& [name, value] : shown.delivery.headers)
-    headers[name] = http::names_a_secret(name) ? "(hidden)" : value;
+    headers[name] = is_secret(name, cleanup) ? "(hidden)" : value;
   json["request"] = {{"method", shown.delivery.method},
                      {"url", shown.delivery.url},
                      {"socket", shown.delivery.socket.empty() ? Json(nullptr) : Json(shown.delivery.socket)},
@@ -71,8 +90,9 @@ Json shown_to_json(const OutboxFile::Shown& shown) {
 // One verb of the command each. The streams and the file outlive it.
 class Command {
  public:
-  Command(const OutboxRequest& request, OutboxFile& file, std::ostream& out, std::ostream& err)
-      : request_(request), file_(file), out_(out), err_(err) {}
+  Command(const OutboxRequest& request, const config::Config& config, OutboxFile& file, std::ostream& out,
+          std::ostream& err)
+      : request_(request), config_(config), file_(file), out_(out), err_(err) {}
 
   int carry_out() {
     switch (request_.verb) {
@@ -126,7 +146,7 @@ class Command {
     const auto shown = file_.show(request_.ids.front());
     if (!shown) return fail(shown.error());
     if (!*shown) return fail({"outbox: there is no delivery " + request_.ids.front()});
-    const Json json = shown_to_json(**shown);
+    const Json json = shown_to_json(**shown, config_);
     if (request_.json) return static_cast<void>(out_ << dump(json) << '\n'), exit_ok;
     for (const auto& [key, value] : json.items()) {
       if (key == "request" || value.is_null()) continue;
@@ -182,6 +202,7 @@ class Command {
   }
 
   const OutboxRequest& request_;
+  const config::Config& config_;
   OutboxFile& file_;
   std::ostream& out_;
   std::ostream& err_;
@@ -204,7 +225,7 @@ int outbox(const OutboxRequest& request, std::ostream& out, std::ostream& err) {
     err << "hangup: " << file.error().message << '\n';
     return exit_failed;
   }
-  return Command(request, *file, out, err).carry_out();
+  return Command(request, *config, *file, out, err).carry_out();
 }
 
 }  // namespace hangup::app::commands

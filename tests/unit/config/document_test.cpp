@@ -69,6 +69,12 @@ TEST(Document, ControlCharactersAreRefused) {
   EXPECT_THAT(problems(std::string("a\0b", 3)), ElementsAre(StartsWith("1:2: a control character, `\\x00`")));
 }
 
+TEST(Document, IsUtf8) {
+  EXPECT_THAT(problems(with("log: {path: caf\xe9}\n")),
+              ElementsAre("10:16: no UTF-8, `\\xE9`: expected YAML in UTF-8"));
+  EXPECT_THAT(problems(with("log: {path: caf\xc3\xa9}\n")), testing::IsEmpty());
+}
+
 TEST(Document, LineEndsMayBeCrLf) {
   std::string text = with("wrkers: 1\n");
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.insert(at, 1, '\r');

@@ -167,6 +167,8 @@ TEST(Problems, Listeners) {
                 "duplicate listener name `a`: names are unique"},
                {"\n - {name: a, address: \"127.0.0.1:1\"}\n - {name: b, address: §\"127.0.0.1:1\"}\n",
                 "duplicate address `127.0.0.1:1`: listener `a` has it already"},
+               {"\n - {name: a, address: \"0.0.0.0:1\"}\n - {name: b, address: §\"127.0.0.1:1\"}\n",
+                "address `127.0.0.1:1`: listener `a` has it already, by `0.0.0.0:1`"},
                {" [{address: \"127.0.0.1:0\", limits: {headers: §0}}]\n",
                 "`headers`: found `0`, expected a whole number from 1 to 10000"},
                {" [{address: \"127.0.0.1:0\", limits: {header_bytes: §1}}]\n",
@@ -366,6 +368,61 @@ TEST(Problems, CleanupsAreCalledForOutcomes) {
               });
   expect_problem(with_route("upstream: app, §cleanup_on: deadline"),
                  "`cleanup_on` without a cleanup to call: name it as `cleanup` in `on_disconnect`");
+}
+
+std::string with_routes(const std::string& routes) {
+  return "listeners: [{address: \"127.0.0.1:0\"}]\nupstreams: {app: {servers: "
+         "[\"http://127.0.0.1:9000\"]}}\nroutes:\n" +
+         routes;
+}
+
+std::string two_routes(const std::string& first, const std::string& second) {
+  return with_routes(" - {name: a, upstream: app, match: {" + first +
+                     "}}\n - §{name: b, upstream: app, match: {" + second + "}}\n");
+}
+
+TEST(Warnings, OfARouteThatIsNeverReached) {
+  for (const auto& [first, second] :
+       std::vector<std::pair<std::string, std::string>>{{"", "path: /x"},
+                                                        {"path: /a/*", "path: /a/b"},
+                                                        {"path: /a/*", "path: /a"},
+                                                        {"path: /a/*", "path: \"/a/{id}/*\""},
+                                                        {"path: \"/{x}\"", "path: /a"},
+                                                        {"path: \"/{x}/b\"", "path: \"/{y}/b\""},
+                                                        {"path: /a:b", "path: /a%3Ab"},
+                                                        {"methods: [GET, POST]", "methods: [GET]"},
+                                                        {"host: \"*.x.com\"", "host: a.x.com"},
+                                                        {"host: \"*.x.com\"", "host: \"*.A.X.com\""},
+                                                        {"host: X.COM", "host: x.com."}}) {
+    expect_warning(
+        two_routes(first, second),
+        "route `b` is never reached: `a` in line 4 takes all of its requests; put the narrower one first");
+  }
+  for (const auto& [first, second] :
+       std::vector<std::pair<std::string, std::string>>{{"path: /x", ""},
+                                                        {"path: /a/b", "path: /a/*"},
+                                                        {"path: /a", "path: /a/*"},
+                                                        {"path: \"/{x}\"", "path: /"},
+                                                        {"path: /a", "path: \"/{x}\""},
+                                                        {"methods: [GET]", ""},
+                                                        {"methods: [GET]", "methods: [GET, POST]"},
+                                                        {"host: a.x.com", "host: \"*.x.com\""},
+                                                        {"host: \"*.x.com\"", "host: x.com"},
+                                                        {"host: \"*.x.com\"", ""},
+                                                        {"host: x.com", "host: y.com"}}) {
+    std::string text = two_routes(first, second);
+    text.erase(text.find("§"), std::string_view("§").size());
+    EXPECT_THAT(warnings(text), IsEmpty()) << text;
+  }
+}
+
+TEST(Warnings, OfALogFileWhoseNameIsNearlyASpecialOne) {
+  expect_warning(with("log: {path: §Stderr}\n"),
+                 "`path`: `Stderr` is a file where hangup is started; did you mean `stderr`?");
+  expect_warning(with("access_log: {path: §stduot}\n"),
+                 "`path`: `stduot` is a file where hangup is started; did you mean `stdout`?");
+  EXPECT_THAT(warnings(with("log: {path: ./stduot}\n")), IsEmpty());
+  EXPECT_THAT(warnings(with("log: {path: hangup.log}\n")), IsEmpty());
 }
 
 }  // namespace

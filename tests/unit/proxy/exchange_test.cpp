@@ -703,6 +703,51 @@ TEST_F(ExchangeTest, AServerThatTakesNothingOfTheRequestIsTimedOut) {
   expect_over("upstream_timeout", "sending_request", 504);
 }
 
+TEST_F(ExchangeTest, AServerThatTakesSomeOfTheRequestIsNotTimedOut) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  request().takes_body = false;
+  client->observer->on_request_body("abc", false);
+  for (int i = 0; i < 3; ++i) {
+    ++request().acknowledged;
+    scheduler.advance(upstream_config->timeouts.idle);
+    EXPECT_EQ(proxy->in_flight(), 1U);
+  }
+  scheduler.advance(upstream_config->timeouts.idle);
+  expect_over("upstream_timeout", "sending_request", 504);
+}
+
+TEST_F(ExchangeTest, AnUploadThatGoesOnKeepsAnEarlyResponseAlive) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\n\r\n");
+  observer().on_connected(server());
+  respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (const std::string_view part : {"a", "b", "c"}) {
+    scheduler.advance(upstream_config->timeouts.idle - 1s);
+    client->observer->on_request_body(part, false);
+  }
+  EXPECT_EQ(proxy->in_flight(), 1U);
+  scheduler.advance(upstream_config->timeouts.idle);
+  expect_over("upstream_timeout", "streaming_response", 200);
+}
+
+TEST_F(ExchangeTest, AServerThatDoesNotSayWhetherItWantsTheBodyIsTimedOut) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n");
+  observer().on_connected(server());
+  scheduler.advance(upstream_config->timeouts.first_byte);
+  expect_over("upstream_timeout", "sending_request", 504);
+  EXPECT_TRUE(request().head_overdue);
+}
+
+TEST_F(ExchangeTest, AServerThatWantsTheBodyWaitsForTheClient) {
+  send("POST /jobs/1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n");
+  observer().on_connected(server());
+  http::ResponseHead head;
+  head.status = 100;
+  observer().on_interim(head);
+  scheduler.advance(upstream_config->timeouts.first_byte + 1s);
+  EXPECT_EQ(proxy->in_flight(), 1U);
+}
+
 TEST_F(ExchangeTest, TheDeadlineEndsAnExchangeInAnyPhaseAndOwesTheCleanup) {
   upstream_config->timeouts.total = 10s;
   get_and_connect();

@@ -92,7 +92,10 @@ class FakeClient final : public downstream::ClientStream {
     if (is_last) observer->on_finishing(false);
     return false;
   }
-  void cut() override { was_cut = true; }
+  std::uint64_t cut() override {
+    was_cut = true;
+    return body_bytes_sent();
+  }
   std::uint64_t body_bytes_sent() const override { return body.size() - unsent; }
 
   http::Fields request_trailers;
@@ -108,6 +111,7 @@ struct FakeRequestState {
   std::string balance_key;
   bool started = false;
   bool head_sent = false;
+  std::uint64_t acknowledged = 0;
   std::string method;
   std::string target;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -184,6 +188,7 @@ class FakeUpstream final : public upstream::Upstream {
     void head_is_overdue() override { state_->head_overdue = true; }
     void abort() override { state_->aborted = true; }
     bool sent_anything() const override { return state_->head_sent; }
+    std::uint64_t acknowledged() const override { return state_->acknowledged; }
     std::shared_ptr<const SocketAddress> address() const override { return nullptr; }
 
    private:

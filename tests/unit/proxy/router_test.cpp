@@ -109,6 +109,17 @@ TEST(Router, ARouteIsNotGoneRoundBySpelling) {
   }
 }
 
+TEST(Router, ARouteIsNotGoneRoundByEncodingWhatNeedsNone) {
+  const Router routes = router({{.path = "/jobs:cancel/@me,%22/*"}, {}});
+  for (const std::string_view path :
+       {"/jobs:cancel/@me,%22/x", "/jobs%3Acancel/%40me%2c\"", "/jobs%3acancel/@me,\"/x"}) {
+    EXPECT_EQ(name_of(routes.match("GET", "h", path)), "0") << path;
+  }
+  EXPECT_EQ(name_of(routes.match("GET", "h", "/jobs%253Acancel/@me,%22/x")), "1");
+  EXPECT_EQ(name_of(router({{.path = "/a%2fb"}, {}}).match("GET", "h", "/a/b")), "1");
+  EXPECT_EQ(name_of(router({{.path = "/a%2fb"}, {}}).match("GET", "h", "/a%2Fb")), "0");
+}
+
 TEST(Router, HostsCompareWithoutCaseAndPort) {
   for (const std::string_view host :
        {"example.com", "EXAMPLE.com:8080", "example.com:", "example.com.", "example.com.:80"}) {
