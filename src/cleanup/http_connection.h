@@ -46,6 +46,7 @@ class HttpConnection final : private net::Transport::Handler {
   void exchange(std::string request, std::string method, std::optional<MonoTime> not_after, Done done);
   // What takes so long, for people.
   const char* waits_for() const;
+  bool connecting() const { return state_ == State::connecting; }
   // A response whose head is in, but whose body is not: for who can't wait any longer.
   std::optional<Reply> reply_so_far() const;
   // Whether the receiver has neither closed nor said anything since the last exchange. REQUIRES: idle.

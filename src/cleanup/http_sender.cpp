@@ -134,6 +134,8 @@ void HttpSender::Attempt::resolve() {
     if (!addresses && addresses.error().ours) return lack(std::move(addresses.error().message));
     if (!addresses) return fail(std::move(addresses.error().message));
     addresses_ = std::move(*addresses);
+    std::ranges::stable_partition(addresses_,
+                                  [&](const SocketAddress& address) { return address != receiver_->silent; });
     next_address_ = 0;
     connect("the receiver's name has no address");
   });
@@ -201,6 +203,7 @@ void HttpSender::Attempt::timed_out() {
     return replied({.status = reply->status, .retry_after = reply->retry_after, .reusable = false});
   }
   if (!connection_) return fail("timed out looking up the receiver's name");
+  if (connection_->connecting()) receiver_->silent = addresses_[next_address_ - 1];
   fail(std::string("timed out ") + connection_->waits_for());
 }
 

@@ -41,6 +41,8 @@ class HttpSender final : public Sender {
     std::list<Idle> idle;                // longest idle first
     std::shared_ptr<net::TlsPeer> peer;  // null without TLS
     bool outdated = false;               // made with earlier credentials: nothing is kept for it
+    // Could not be connected to in time: the others of its name go first.
+    std::optional<SocketAddress> silent;
   };
 
   void finish(Attempt& attempt, AttemptResult result);

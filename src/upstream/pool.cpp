@@ -40,6 +40,7 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<SharedUpstream> shared)
       tls_version_(shared_->tls_version()),
       addresses_version_(shared_->addresses().version()),
       address_turns_(shared_->config().servers.size()),
+      addresses_failed_(shared_->config().servers.size()),
       balancer_(*shared_, shared_->next_pool(), std::random_device()()),
       retries_anything_(sends_again(shared_->config())),
       idle_timer_(loop.make_timer([this] { close_expired(); })),
@@ -160,6 +161,7 @@ bool Pool::use(const Choice& choice, PooledRequest& request) {
     if (socket.error().ours) {
       request.on_none_can_be_opened({Failure::Kind::overloaded, std::move(socket.error().message), false});
     } else {
+      address_failed(choice.server, address.get());
       request.on_unreachable(choice.server,
                              {Failure::Kind::unreachable, std::move(socket.error().message), false});
     }
@@ -196,6 +198,7 @@ void Pool::follow_names() {
   const unsigned version = shared_->addresses().version();
   if (std::exchange(addresses_version_, version) == version) return;
   addresses_ = shared_->addresses().all();
+  for (auto& failed : addresses_failed_) failed.clear();
   for (Connections& idle : idle_) {
     for (auto each = idle.begin(); each != idle.end();) {
       Http1Connection& connection = **each++;
@@ -213,7 +216,24 @@ bool Pool::leads_to_server(const Http1Connection& connection) const {
 std::shared_ptr<const SocketAddress> Pool::next_address(std::size_t server) {
   const Addresses::List& list = addresses_[server];
   if (list->empty()) return nullptr;
-  return {list, &(*list)[address_turns_[server]++ % list->size()]};
+  const auto& failed = addresses_failed_[server];
+  const auto next = [&] { return address_turns_[server]++ % list->size(); };
+  std::size_t place = next();
+  if (!failed.empty()) {
+    const MonoTime now = loop_.recent();
+    for (std::size_t passed = 1; passed < list->size() && now < failed[place]; ++passed) place = next();
+  }
+  return {list, &(*list)[place]};
+}
+
+void Pool::address_failed(std::size_t server, const SocketAddress* address) {
+  const Addresses::List& list = addresses_[server];
+  if (address == nullptr || list->size() < 2) return;
+  const auto found = std::ranges::find(*list, *address);
+  if (found == list->end()) return;
+  auto& failed = addresses_failed_[server];
+  failed.resize(list->size());
+  failed[static_cast<std::size_t>(found - list->begin())] = loop_.recent() + SharedUpstream::down_for;
 }
 
 bool Pool::tried(const Tries& tries, std::size_t server) const {

@@ -47,6 +47,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   bool may_retry(Tries& tries, RetryCause cause, int status);
   MonoTime recent() const { return loop_.recent(); }
   SharedUpstream::Requests& counts() { return counts_; }
+  // Connecting to it has failed: the others of its name are tried first for a while. Null: it has no name.
+  void address_failed(std::size_t server, const SocketAddress* address);
 
  private:
   using Connections = std::list<std::unique_ptr<Http1Connection>>;
@@ -78,7 +80,7 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   // Closes what is idle and leads to where the server's name does not lead any more.
   void follow_names();
   bool leads_to_server(const Http1Connection& connection) const;
-  // In turn. Null: its name was never found.
+  // In turn, those last that could not be connected to lately. Null: its name was never found.
   std::shared_ptr<const SocketAddress> next_address(std::size_t server);
   void close_expired();
 
@@ -92,6 +94,8 @@ class Pool final : public Upstream, public Http1Connection::Owner {
   std::vector<Addresses::List> addresses_;            // a server each
   unsigned addresses_version_ = 0;
   std::vector<std::size_t> address_turns_;  // a server each
+  // Until when others go first, by server and place; empty until connecting to one fails.
+  std::vector<std::vector<MonoTime>> addresses_failed_;
   std::list<PooledRequest*> queue_;
   bool gives_way_ = false;
   bool others_turn_ = false;

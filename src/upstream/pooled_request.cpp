@@ -70,6 +70,7 @@ void PooledRequest::on_none_left() {
 }
 
 void PooledRequest::on_connect_failed(std::string reason) {
+  pool_.address_failed(server_, connection_->address.get());
   drop_connection();
   on_unreachable(server_, {Failure::Kind::unreachable,
                            "cannot connect to " + server(server_).url + ": " + reason, false});
@@ -80,6 +81,7 @@ void PooledRequest::give_up_connecting() {
   if (connection_ == nullptr) return;
   Http1Connection& slow = *connection_;
   const std::string what = slow.in_handshake() ? "the TLS handshake with " : "connecting to ";
+  pool_.address_failed(server_, slow.address.get());
   drop_connection();
   slow.abort();
   on_unreachable(server_,

@@ -187,6 +187,20 @@ TEST_F(Names, AllTheirAddressesAreUsedInTurnAndThoseThatRefuseCostNothing) {
   EXPECT_EQ(value(sample("hangup_server_up")), 1);
 }
 
+TEST_F(Names, OneOfTheirAddressesThatRefusesIsTriedLast) {
+  dns.set("app.test", {"127.0.0.1", "127.0.0.3"});  // nobody is at the second one
+  start_named(", connections: {keepalive: 0}");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(who_answers(), "first");
+  EXPECT_LE(value(sample("hangup_server_connects_total", ",result=\"failed\"")), 2);  // one of each worker
+}
+
+TEST_F(Names, PassTheirChecksWithOneAddressThatAnswers) {
+  dns.set("app.test", {"127.0.0.3", "127.0.0.1"});  // nobody is at the first one
+  start_named(", required: true, health: {path: /name, interval: 100ms}");
+  eventually("a server that is up", [&] { return is_ready(); });
+  EXPECT_EQ(who_answers(), "first");
+}
+
 TEST_F(Names, ThatAReloadBringsAreKnownBeforeTheirRequestsCome) {
   start_with("resolver: \"" + dns.where() + "\"\n");
   EXPECT_EQ(connect().exchange(get("/quick")).body, "quick");

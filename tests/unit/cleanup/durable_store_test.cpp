@@ -183,6 +183,17 @@ TEST_F(DurableStoreTest, WhatAnOperatorDropsIsWaitedForNoLonger) {
   EXPECT_THAT(ids_of(turn_later(1s).send), ElementsAre("a-1"));
 }
 
+TEST_F(DurableStoreTest, WhatAnOperatorDropsThatIsInMemoryIsWaitedForNoLonger) {
+  ASSERT_TRUE(open({.path = {}, .keep_delivered = {}, .window = {.lane_deliveries = 1}}));
+  add({{make_delivery("busy", 0, "http://127.0.0.1:1/")}});
+  add({{make_delivery("a", 0, "http://127.0.0.1:1/"), make_delivery("a", 1, "http://127.0.0.1:2/")}});
+  EXPECT_THAT(ids_of(report("busy-0", DeliveryState::delivered).send), ElementsAre("a-0"));
+  const std::vector<std::string> first{"a-0"};
+  ASSERT_EQ(OutboxFile::open(path)->drop(first).value(), 1U);
+  EXPECT_THAT(turn_later(1s).forget, ElementsAre("a-0"));
+  EXPECT_THAT(ids_of(turn_later(1s).send), ElementsAre("a-1"));
+}
+
 TEST_F(DurableStoreTest, LivesOnInTroubleAsFarAsTheNextProcessCanTell) {
   FaultyVfs vfs;
   ASSERT_TRUE(open());

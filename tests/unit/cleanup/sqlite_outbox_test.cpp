@@ -296,6 +296,33 @@ TEST_F(SqliteOutboxTest, ARouteThatIsGoneIsNamedWithItsExchange) {
               Contains(AllOf(HasSubstr("request_id=flying"), HasSubstr("no longer configured"))));
 }
 
+// Its name is its place, which is another's by now.
+TEST_F(SqliteOutboxTest, ARouteWithoutANameIsFoundByWhatItTakes) {
+  ScriptedReceiver receiver(always("200 OK"));
+  ScriptedReceiver other(always("200 OK"));
+  add_route("route-1", receiver.url("/stop/"));
+  config.routes[0].match.path.text = "/reports";
+  struct Source final : config::VariableSource {
+    std::optional<std::string_view> value(const config::VariableRef& ref, std::string&) const override {
+      return ref.variable == config::Variable::request_id ? "flying" : "x";
+    }
+  };
+  killed([&] {
+    std::string snapshot;
+    SnapshotPlan(config.routes[0]).append(snapshot, Source(), "flying", std::chrono::system_clock::now());
+    const auto journal = outbox->make_journal();
+    journal->enter(snapshot);
+    ::kill(::getpid(), SIGKILL);
+  });
+  add_route("route-2", other.url("/stop/"));
+  std::swap(config.routes[0], config.routes[1]);
+  std::swap(config.routes[0].name, config.routes[1].name);
+  ASSERT_THAT(open().value(), SizeIs(1));
+  ASSERT_TRUE(outbox->drain(patience));
+  EXPECT_EQ(ids(receiver), std::set<std::string>{"flying-0"});
+  EXPECT_THAT(other.requests(), IsEmpty());
+}
+
 TEST_F(SqliteOutboxTest, ASecondOneOnTheSameFileDoesNotStart) {
   ASSERT_TRUE(open());
   const auto second = SqliteOutbox::open({.path = path}, config, access.logger, log.logger);
