@@ -2,6 +2,7 @@
 
 #include "config/quote.h"
 
+#include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
@@ -184,9 +185,11 @@ bool is_text(std::string_view text, std::vector<Problem>& problems) {
     const auto byte = static_cast<unsigned char>(c);
     const std::size_t length = byte < 0x80 ? 1 : utf8_sequence(text);
     if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f || length == 0) {
-      problems.push_back({position, (length == 0 ? "no UTF-8, " : "a control character, ") +
-                                        shown(text.substr(0, 1)) + ": expected YAML in UTF-8" +
-                                        (length == 0 ? "" : "; in double quotes it can be escaped")});
+      const std::string what = length == 0
+                                   ? fmt::format("no UTF-8, byte {:#04x}: expected YAML in UTF-8", byte)
+                                   : "a control character, " + shown(text.substr(0, 1)) +
+                                         ": expected YAML in UTF-8; in double quotes it can be escaped";
+      problems.push_back({position, what});
       return false;
     }
     if (c == '\n') {
