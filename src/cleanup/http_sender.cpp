@@ -134,8 +134,9 @@ void HttpSender::Attempt::resolve() {
     if (!addresses && addresses.error().ours) return lack(std::move(addresses.error().message));
     if (!addresses) return fail(std::move(addresses.error().message));
     addresses_ = std::move(*addresses);
-    std::ranges::stable_partition(addresses_,
-                                  [&](const SocketAddress& address) { return address != receiver_->silent; });
+    const auto is_silent = [&](const SocketAddress& address) { return address == receiver_->silent; };
+    if (const auto silent = std::ranges::find_if(addresses_, is_silent); silent != addresses_.end())
+      std::rotate(silent, silent + 1, addresses_.end());
     next_address_ = 0;
     connect("the receiver's name has no address");
   });

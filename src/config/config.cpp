@@ -59,6 +59,7 @@ void read_root(Section& root, Config& config) {
                [&](Section& section) { section.duration("drain", config.drain, Duration::zero()); });
   root.finish();
   warn_of_traces(root.reader(), config.listeners);
+  warn_of_absent_names(root.reader(), config);
 }
 
 }  // namespace

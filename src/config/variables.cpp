@@ -95,6 +95,21 @@ void warn_of_traces(Reader& reader, const std::vector<Listener>& listeners) {
   }
 }
 
+void warn_of_absent_names(Reader& reader, const Config& config) {
+  const auto asks = [](const Listener& listener) { return listener.tls && !listener.tls->client_ca.empty(); };
+  const bool has_tokens = config.auth.has_value();
+  const bool has_certificates = std::ranges::any_of(config.listeners, asks);
+  for (const UsedVariable& used : reader.used_variables()) {
+    const bool is_token = used.ref.variable == Variable::auth_name && !has_tokens;
+    const bool is_subject = used.ref.variable == Variable::client_subject && !has_certificates;
+    if ((!is_token && !is_subject) || used.ref.fallback) continue;
+    const std::string name = variable_name(used.ref);
+    reader.warning(used.position, "{" + name + "} never has a value without " +
+                                      (is_token ? "`auth`" : "a listener that has `client_ca`") +
+                                      ": take it out, or give it a default: {" + name + "|none}");
+  }
+}
+
 void JsonStringTracker::pass(std::string_view literal) {
   for (const char c : literal) {
     if (escaped_) {

@@ -29,6 +29,9 @@ std::vector<std::string> missing_captures(const Template& text, const PathPatter
 // all that has templates was read.
 void warn_of_traces(Reader& reader, const std::vector<Listener>& listeners);
 
+// The same of {auth.name} and {client.subject} where nothing could give them one.
+void warn_of_absent_names(Reader& reader, const Config& config);
+
 // Where bytes of a JSON text stand, as they come by.
 class JsonStringTracker {
  public:

@@ -21,7 +21,8 @@ class Attack : public EndToEnd {
     text.insert(text.find("routes:\n") + 8,
                 "  - {name: bystanders, match: {path: /bystander}, upstream: calm}\n");
     text.insert(text.find("upstreams:\n") + 11,
-                "  calm: {servers: [\"" + calm_.url() + "\"], connections: {keepalive: 0}}\n");
+                "  calm: {servers: [\"" + calm_.url() +
+                    "\"], connections: {keepalive: 0}, timeouts: {connect: 30s}}\n");
     hangup = std::make_unique<Hangup>(text);
     EXPECT_EQ(connect().exchange(get("/calm")).body, "ok");
     calm_memory_ = hangup->resident_bytes();

@@ -416,6 +416,18 @@ TEST(Warnings, OfARouteThatIsNeverReached) {
   }
 }
 
+TEST(Warnings, OfANameThatNobodyHas) {
+  const std::string route = "upstream: app, request: {set_header: {X-User: ";
+  expect_warning(
+      with_route(route + "\"§{auth.name}\"}}"),
+      "{auth.name} never has a value without `auth`: take it out, or give it a default: {auth.name|none}");
+  expect_warning(
+      with_route(route + "\"§{client.subject}\"}}"),
+      "{client.subject} never has a value without a listener that has `client_ca`: take it out, or give it a "
+      "default: {client.subject|none}");
+  EXPECT_THAT(warnings(with_route(route + "\"{auth.name|nobody}\"}}")), IsEmpty());
+}
+
 TEST(Warnings, OfALogFileWhoseNameIsNearlyASpecialOne) {
   expect_warning(with("log: {path: §Stderr}\n"),
                  "`path`: `Stderr` is a file where hangup is started; did you mean `stderr`?");
