@@ -2,7 +2,6 @@
 
 #include "config/quote.h"
 
-#include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
@@ -185,11 +184,14 @@ bool is_text(std::string_view text, std::vector<Problem>& problems) {
     const auto byte = static_cast<unsigned char>(c);
     const std::size_t length = byte < 0x80 ? 1 : utf8_sequence(text);
     if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f || length == 0) {
-      const std::string what = length == 0
-                                   ? fmt::format("no UTF-8, byte {:#04x}: expected YAML in UTF-8", byte)
-                                   : "a control character, " + shown(text.substr(0, 1)) +
-                                         ": expected YAML in UTF-8; in double quotes it can be escaped";
-      problems.push_back({position, what});
+      std::string what = length == 0 ? "no UTF-8, the byte " : "a control character, ";
+      if (length == 0) {
+        append_percent_encoded(what, text.substr(0, 1));
+        what += ": expected YAML in UTF-8";
+      } else {
+        what += shown(text.substr(0, 1)) + ": expected YAML in UTF-8; in double quotes it can be escaped";
+      }
+      problems.push_back({position, std::move(what)});
       return false;
     }
     if (c == '\n') {

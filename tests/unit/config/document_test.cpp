@@ -71,7 +71,7 @@ TEST(Document, ControlCharactersAreRefused) {
 
 TEST(Document, IsUtf8) {
   EXPECT_THAT(problems(with("log: {path: caf\xe9}\n")),
-              ElementsAre("10:16: no UTF-8, byte 0xe9: expected YAML in UTF-8"));
+              ElementsAre("10:16: no UTF-8, the byte %E9: expected YAML in UTF-8"));
   EXPECT_THAT(problems(with("log: {path: caf\xc3\xa9}\n")), testing::IsEmpty());
 }
 
