@@ -310,10 +310,10 @@ void Exchange::on_timer() {
       phase_deadline_.reset();
       return request_->give_up_connecting();
     default:
-      if (request_taken_ && *request_taken_ != request_->acknowledged()) return wait_for_room();
+      if (waits_for_room() && *extra_->request_taken != request_->acknowledged()) return wait_for_room();
       if (request_ && !response_) request_->head_is_overdue();
       return end(Outcome::upstream_timeout, 504, "the upstream server did not answer in time",
-                 request_taken_ ? "the server took nothing of the request for too long"
+                 waits_for_room() ? "the server took nothing of the request for too long"
                  : phase_ == Phase::sending_request || phase_ == Phase::awaiting_response
                      ? "no response head came in time"
                  : phase_ == Phase::tunnel ? "nothing came through the tunnel for too long"
@@ -328,7 +328,7 @@ void Exchange::transition(Phase next) {
   }
   SPDLOG_LOGGER_DEBUG(&proxy_.needs().log, "exchange {}: {} -> {}", id_, to_string(phase_), to_string(next));
   phase_ = next;
-  request_taken_.reset();
+  end_wait_for_room();
   if (in_flight_ != InFlightJournal::none) proxy_.needs().journal->set_phase(in_flight_, next);
 }
 

@@ -99,6 +99,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
 
   void transition(Phase next);
   void wait_for_room();
+  bool waits_for_room() const { return extra_ && extra_->request_taken; }
+  void end_wait_for_room();
   void wait_at_most(Duration limit);
   void wait_for_ever();
   void update_timer();
@@ -158,9 +160,7 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
   bool stale_replaced_ = false;
   bool interim_sent_ = false;
   upstream::Tries tries_;
-  bool sent_anything_ = false;  // to any server: it may have begun work
-  // While the server has no room for more of the request: what it had taken when the wait began.
-  std::optional<std::uint64_t> request_taken_;
+  bool sent_anything_ = false;              // to any server: it may have begun work
   bool body_forwarded_ = false;             // some of the request's body is gone, and can't be sent again
   bool request_whole_ = false;              // received
   std::unique_ptr<BodyPlanting> planting_;  // while the request's body is kept
@@ -199,6 +199,8 @@ class Exchange final : public downstream::StreamObserver, public upstream::Serve
     std::string error;
     // Where sent_to_ is, of a server that has a name.
     std::shared_ptr<const SocketAddress> sent_to_address;
+    // While the server has no room for more of the request: what it had taken when the wait began.
+    std::optional<std::uint64_t> request_taken;
   };
   Extra& extra();
   std::unique_ptr<Extra> extra_;

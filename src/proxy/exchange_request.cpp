@@ -34,8 +34,12 @@ void Exchange::on_connected(const config::Server& server) {
 
 // To send more of the request.
 void Exchange::wait_for_room() {
-  request_taken_ = request_->acknowledged();
+  extra().request_taken = request_->acknowledged();
   wait_at_most(timeouts().idle);
+}
+
+void Exchange::end_wait_for_room() {
+  if (extra_) extra_->request_taken.reset();
 }
 
 void Exchange::server_chosen(const config::Server& server) {
@@ -157,7 +161,7 @@ void Exchange::on_request_body(std::string_view data, bool last) {
 }
 
 void Exchange::on_request_drained() {
-  request_taken_.reset();
+  end_wait_for_room();
   if (outcome_ || request_whole_ || stream_ == nullptr) return;
   if (phase_ == Phase::sending_request) wait_for_ever();  // the front end watches a slow client
   stream_->pause_request(false);
