@@ -183,15 +183,15 @@ bool is_text(std::string_view text, std::vector<Problem>& problems) {
     const char c = text.front();
     const auto byte = static_cast<unsigned char>(c);
     const std::size_t length = byte < 0x80 ? 1 : utf8_sequence(text);
-    if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f || length == 0) {
-      std::string what = length == 0 ? "no UTF-8, the byte " : "a control character, ";
-      if (length == 0) {
-        append_percent_encoded(what, text.substr(0, 1));
-        what += ": expected YAML in UTF-8";
-      } else {
-        what += shown(text.substr(0, 1)) + ": expected YAML in UTF-8; in double quotes it can be escaped";
-      }
-      problems.push_back({position, std::move(what)});
+    if (length == 0) {
+      std::string what = "no UTF-8, the byte ";
+      append_percent_encoded(what, text.substr(0, 1));
+      problems.push_back({position, what + ": expected YAML in UTF-8"});
+      return false;
+    }
+    if ((byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f) {
+      problems.push_back({position, "a control character, " + shown(text.substr(0, 1)) +
+                                        ": expected YAML in UTF-8; in double quotes it can be escaped"});
       return false;
     }
     if (c == '\n') {

@@ -31,38 +31,34 @@ constexpr bool stands_raw(char c) {
   return is_unreserved(c) || std::string_view("!$&'()*+,;=:@").contains(c);
 }
 
-std::string with_one_spelling(std::string_view path) {
+// Each byte, decoded if it was encoded, as it is where keeps(byte, was encoded) says so, else encoded.
+template <typename Keeps>
+std::string respelled(std::string_view path, Keeps keeps) {
   std::string out;
   out.reserve(path.size());
   while (!path.empty()) {
-    const int byte = encoded_byte(path);
-    if (byte < 0) {
-      out += path.front();
-    } else if (is_unreserved(static_cast<char>(byte))) {
-      out += static_cast<char>(byte);
-    } else {
-      append_encoded(out, static_cast<unsigned char>(byte));
-    }
-    path.remove_prefix(byte < 0 ? 1 : 3);
-  }
-  return out;
-}
-
-// Each byte as it is if it may stand so, else encoded. Servers that decode a path take all spellings for one.
-std::string with_spelling_to_compare(std::string_view path) {
-  std::string out;
-  out.reserve(path.size());
-  while (!path.empty()) {
-    const int byte = encoded_byte(path);
-    const char c = byte < 0 ? path.front() : static_cast<char>(byte);
-    if (stands_raw(c) || (byte < 0 && (c == '/' || c == '%'))) {
+    const int decoded = encoded_byte(path);
+    const bool was_encoded = decoded >= 0;
+    const char c = was_encoded ? static_cast<char>(decoded) : path.front();
+    if (keeps(c, was_encoded)) {
       out += c;
     } else {
       append_encoded(out, static_cast<unsigned char>(c));
     }
-    path.remove_prefix(byte < 0 ? 1 : 3);
+    path.remove_prefix(was_encoded ? 3 : 1);
   }
   return out;
+}
+
+std::string with_one_spelling(std::string_view path) {
+  return respelled(path, [](char c, bool was_encoded) { return !was_encoded || is_unreserved(c); });
+}
+
+// Servers that decode a path take all spellings for one.
+std::string with_spelling_to_compare(std::string_view path) {
+  return respelled(path, [](char c, bool was_encoded) {
+    return stands_raw(c) || (!was_encoded && (c == '/' || c == '%'));
+  });
 }
 
 // RFC 3986 section 5.2.4, for a path that starts with a slash.

@@ -136,10 +136,7 @@ Unacknowledged Transport::unacknowledged() const {
 }
 
 std::uint64_t Transport::acknowledged() const {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) return info.tcpi_bytes_acked;
-  return written_ - unacknowledged().bytes;
+  return is_unix() ? written_ - unacknowledged().bytes : tcp_info_of(socket_.get()).tcpi_bytes_acked;
 }
 
 Duration Transport::round_trip() const {

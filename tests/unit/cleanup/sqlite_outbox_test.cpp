@@ -57,6 +57,21 @@ class SqliteOutboxTest : public testing::Test {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status));
   }
+  // Likewise, with the exchange "flying" of the first route in flight.
+  void killed_in_flight() {
+    struct Source final : config::VariableSource {
+      std::optional<std::string_view> value(const config::VariableRef& ref, std::string&) const override {
+        return ref.variable == config::Variable::request_id ? "flying" : "x";
+      }
+    };
+    killed([&] {
+      std::string snapshot;
+      SnapshotPlan(config.routes[0]).append(snapshot, Source(), "flying", std::chrono::system_clock::now());
+      const auto journal = outbox->make_journal();
+      journal->enter(snapshot);
+      ::kill(::getpid(), SIGKILL);
+    });
+  }
   static std::set<std::string> ids(ScriptedReceiver& receiver) {
     std::set<std::string> found;
     for (const auto& request : receiver.requests()) {
@@ -276,18 +291,7 @@ TEST_F(SqliteOutboxTest, ExchangesInFlightWhenItWasKilledAreCrashed) {
 
 TEST_F(SqliteOutboxTest, ARouteThatIsGoneIsNamedWithItsExchange) {
   add_route("reports", "http://127.0.0.1:9/");
-  struct Source final : config::VariableSource {
-    std::optional<std::string_view> value(const config::VariableRef& ref, std::string&) const override {
-      return ref.variable == config::Variable::request_id ? "flying" : "x";
-    }
-  };
-  killed([&] {
-    std::string snapshot;
-    SnapshotPlan(config.routes[0]).append(snapshot, Source(), "flying", std::chrono::system_clock::now());
-    const auto journal = outbox->make_journal();
-    journal->enter(snapshot);
-    ::kill(::getpid(), SIGKILL);
-  });
+  killed_in_flight();
   config.routes.clear();
   const auto crashed = open();
   ASSERT_THAT(crashed.value(), SizeIs(1));
@@ -302,18 +306,7 @@ TEST_F(SqliteOutboxTest, ARouteWithoutANameIsFoundByWhatItTakes) {
   ScriptedReceiver other(always("200 OK"));
   add_route("route-1", receiver.url("/stop/"));
   config.routes[0].match.path.text = "/reports";
-  struct Source final : config::VariableSource {
-    std::optional<std::string_view> value(const config::VariableRef& ref, std::string&) const override {
-      return ref.variable == config::Variable::request_id ? "flying" : "x";
-    }
-  };
-  killed([&] {
-    std::string snapshot;
-    SnapshotPlan(config.routes[0]).append(snapshot, Source(), "flying", std::chrono::system_clock::now());
-    const auto journal = outbox->make_journal();
-    journal->enter(snapshot);
-    ::kill(::getpid(), SIGKILL);
-  });
+  killed_in_flight();
   add_route("route-2", other.url("/stop/"));
   std::swap(config.routes[0], config.routes[1]);
   std::swap(config.routes[0].name, config.routes[1].name);
